@@ -1,0 +1,42 @@
+import type { z } from "zod";
+
+/** How an action behaves; architecture section 5. */
+export interface ActionFlags {
+  /** Needs approval and an identity re-read in the same attempt; never pre-empted, never retried blindly. */
+  destructive?: true;
+  /** At most one holder per device; on expiry `unknown`, resolved by reading. */
+  exclusive?: true;
+  /** An ensure: read, compare, act, verify. May be leased again after expiry. */
+  idempotent?: true;
+  /** Takes capacity out of service. */
+  disruptive?: true;
+}
+
+/** The typed contract between a workflow that plans a step and the executor that runs it. */
+export type Executor = "agent" | "cloud" | "human";
+
+export interface ActionSpec<
+  P extends z.ZodType = z.ZodType,
+  R extends z.ZodType = z.ZodType,
+  E extends Executor = Executor,
+> {
+  executor: E;
+  /** One line: what it does. */
+  title: string;
+  params: P;
+  result: R;
+  flags: ActionFlags;
+  /** From lease to report, seconds of real hardware. */
+  deadlineSeconds: number;
+  /** The longest single call to hardware, seconds: L2 adds it before an exclusive step is handed on. */
+  longestCallSeconds: number;
+  /** Tries in all, and the backoff before try n: base × 2^(n-1), at most max, seconds, plus jitter. */
+  retry: { tries: number; baseSeconds: number; maxSeconds: number };
+  /** Failure codes after which another try makes sense. */
+  retryOn: readonly string[];
+}
+
+/** Declares an action; keeps its exact types. */
+export const action = <P extends z.ZodType, R extends z.ZodType, const E extends Executor>(
+  spec: ActionSpec<P, R, E>,
+): ActionSpec<P, R, E> => spec;

@@ -1,0 +1,252 @@
+/**
+ * Every error that Turnup can say, in one table: a stable code, the HTTP status where one applies, a title, and what
+ * to do next. Codes are part of the interface: scripts match on them, so they are added, never renamed.
+ */
+interface ErrorSpec {
+  /** HTTP status of the refusal; 0 for what only ever appears on a step, finding or agent log. */
+  readonly status: number;
+  readonly title: string;
+  readonly next: string;
+}
+
+const spec = (status: number, title: string, next: string): ErrorSpec => ({ status, title, next });
+
+export const errorCatalog = {
+  // Requests
+  bad_request: spec(400, "The request cannot be read", "Send JSON that fits the schema at /openapi.json."),
+  validation_failed: spec(422, "The input has faults", "Mend every fault listed in `errors` and send it again."),
+  body_too_large: spec(413, "The body is too large", "Send at most the size named in the detail."),
+  unauthenticated: spec(
+    401,
+    "No valid token",
+    "Send `Authorization: Bearer TOKEN`; an admin makes one with `turnup token create`.",
+  ),
+  forbidden: spec(403, "The token may not do this", "Use a token with the role named in the detail."),
+  site_forbidden: spec(403, "The token is not for this site", "Use a token whose scope includes this site."),
+  not_found: spec(404, "There is no such thing", "Check the id or name; the list routes show what there is."),
+  method_not_allowed: spec(405, "This method is not offered here", "See /openapi.json for the methods of this path."),
+  conflict: spec(409, "It conflicts with what is there", "Read the current state and decide again."),
+  idempotency_key_required: spec(
+    400,
+    "Idempotency-Key is missing",
+    "Send an Idempotency-Key header: any text of 1 to 128 characters, new for each intent.",
+  ),
+  idempotency_key_reused: spec(
+    409,
+    "This Idempotency-Key was used with another body",
+    "Use a new key for a new intent; the old key keeps its first answer.",
+  ),
+  internal: spec(500, "A defect in Turnup", "Report it with the request id in the detail; nothing was changed."),
+  unavailable: spec(
+    503,
+    "Not reachable just now",
+    "Try again in a few seconds; the request is safe to repeat with its Idempotency-Key.",
+  ),
+
+  // Sites and files
+  site_exists: spec(409, "A site of this name exists", "Use the existing site, or another name."),
+  site_unknown: spec(
+    404,
+    "There is no such site",
+    "`turnup site list` shows the sites; `turnup site import FILE` makes one.",
+  ),
+  site_frozen_field: spec(
+    409,
+    "This field was fixed when the site was created",
+    "locationHint and jurisdiction decide where a site lives and cannot change; make a new site.",
+  ),
+  device_type_unknown: spec(
+    422,
+    "The device type is not in the catalog",
+    "Import it with `turnup device-type import FILE`, or correct manufacturer and model.",
+  ),
+
+  // Plans and jobs
+  targets_required: spec(422, "A plan names explicit targets", 'List the devices to act on; there is no "all" (T1).'),
+  target_unknown: spec(422, "A target is not a device of this site", "Check the names with `turnup site show SITE`."),
+  target_state: spec(
+    409,
+    "A target is not in a state this workflow starts from",
+    "`turnup explain DEVICE` says its state and what would change it.",
+  ),
+  too_many_targets: spec(
+    422,
+    "The plan has too many targets",
+    "Split it into plans of at most the number named in the detail.",
+  ),
+  workflow_unknown: spec(422, "There is no such workflow", "Use one of the workflows named in the detail."),
+  plan_unknown: spec(404, "There is no such plan", "Make one with POST /v1/plans or `turnup plan`."),
+  plan_stale: spec(
+    409,
+    "The plan's hash is not the one sent, or its world has changed",
+    "Plan again, read the difference, apply the new hash.",
+  ),
+  plan_used: spec(409, "The plan has run already", "A plan is used once; plan again."),
+  plan_expired: spec(409, "The plan has expired", "Plan again."),
+  locked: spec(409, "Another job holds a target", "Wait for the holder named in the detail, or cancel it."),
+  job_unknown: spec(404, "There is no such job", "`turnup jobs` lists them."),
+  job_final: spec(409, "The job has ended", "Nothing to do; plan again for a new try."),
+  lifecycle_refused: spec(409, "This move is not in the lifecycle", "See the allowed moves in the detail."),
+  cancelled: spec(0, "Cancelled by a person", "Plan again if it is still wanted."),
+  deadline_exceeded: spec(
+    0,
+    "The step's deadline passed",
+    "`turnup explain DEVICE` shows the last evidence; look at the machine, then plan again.",
+  ),
+  agent_silent: spec(
+    0,
+    "No agent of the site took the step in time",
+    "Check the agent with `turnup agent list` and its /healthz.",
+  ),
+  frozen: spec(423, "The kill switch is on", "An admin turns it off with `turnup fleet thaw`; nothing starts before."),
+
+  // Agents
+  enrolment_refused: spec(
+    401,
+    "The enrolment token is not valid",
+    "Make a new one with `turnup agent enrol-token SITE`; each works once and expires.",
+  ),
+  agent_revoked: spec(401, "The agent was revoked", "Enrol it again with a new token if it should work."),
+  wrong_site: spec(403, "This belongs to another site", "Send it to the site that owns it (T3)."),
+  stale_epoch: spec(0, "An older lease than one already seen", "Nothing to do: the newer lease decides (L2, L4)."),
+  lease_expired: spec(0, "The lease ran out before the call", "Nothing to do: the step is leased again (L3)."),
+  version_unsupported: spec(
+    426,
+    "This protocol version is not spoken here",
+    "Upgrade the agent, or the control plane first (docs/deploy.md).",
+  ),
+
+  // What happens at a machine
+  identity_mismatch: spec(
+    0,
+    "The serial at the device is not the planned one",
+    "Find out which machine stands there; correct the record or the rack. Nothing was touched (T2).",
+  ),
+  identity_unreadable: spec(0, "The serial could not be read", "Look at the BMC; nothing was touched (T2)."),
+  machine_powered_on: spec(
+    0,
+    "The machine is on and this agent did not power it on",
+    "A person checks what runs there; nothing disruptive is done without an approved plan (T5).",
+  ),
+  asset_in_service: spec(
+    0,
+    "This asset reached service through this agent",
+    "Reinstall or retire it by a plan that a person approves (T5).",
+  ),
+  bom_mismatch: spec(
+    0,
+    "The hardware is not what the hardware class says",
+    "Compare the differences with the delivery; correct the class or the machine.",
+  ),
+  bmc_unreachable: spec(0, "The BMC does not answer", "Check its network and power."),
+  bmc_unavailable: spec(0, "The BMC answers that it is busy", "It is tried again by itself."),
+  bmc_auth_failed: spec(
+    0,
+    "The BMC refuses the credentials",
+    "Check the vault entry on the agent; a breaker holds further tries (A3).",
+  ),
+  bmc_error: spec(0, "The BMC refused or answered nonsense", "See the evidence on the step."),
+  secret_missing: spec(
+    0,
+    "The vault has no such reference",
+    "Add it to the vault file on the site's agent; secrets never pass through the control plane (A7).",
+  ),
+  power_no_effect: spec(
+    0,
+    "The power command had no effect",
+    "It is repeated within the power budget; else look at the machine.",
+  ),
+  power_budget_spent: spec(
+    0,
+    "Too many power actions within an hour",
+    "Find out why it needed so many; the budget refills by itself (A4).",
+  ),
+  boot_not_seen: spec(
+    0,
+    "The machine did not ask for its boot script",
+    "Boot override and power are set again; else check the boot port's cable and VLAN.",
+  ),
+  ramdisk_silent: spec(
+    0,
+    "The RAM environment stopped reporting",
+    "The boot is repeated if nothing was written; else a person looks.",
+  ),
+  boot_closed: spec(0, "The boot this step belongs to has ended", "A new boot is opened by the step that arms it."),
+  disk_missing: spec(
+    0,
+    "The planned drive is not in the machine",
+    "Compare the drive serials in the evidence with the record.",
+  ),
+  disk_not_blank: spec(
+    0,
+    "The planned drive holds data",
+    "A person decides: cancel, or plan a reinstall or wipe. Nothing was written (T5).",
+  ),
+  image_unavailable: spec(
+    0,
+    "The image is not on the agent or has another hash",
+    "Put the image named in the plan into the agent's image folder.",
+  ),
+  write_failed: spec(
+    0,
+    "Writing the image failed",
+    "See the drive's error in the evidence; the drive is not used further.",
+  ),
+  verify_failed: spec(0, "What was read back is not what was written", "Replace the drive: it lies or fails."),
+  first_boot_silent: spec(
+    0,
+    "The installed system did not phone home",
+    "Look at the console; the image may not boot on this hardware.",
+  ),
+  acceptance_failed: spec(0, "An acceptance check failed", "See the checks in the evidence."),
+  action_unknown: spec(0, "The agent does not know this action", "Upgrade the agent (docs/deploy.md)."),
+  agent_defect: spec(0, "A defect in the agent", "See the agent's log; the step can be tried again."),
+
+  // Budget
+  no_permit: spec(
+    0,
+    "The cross-site budget gave no permit",
+    "It is asked again by itself; without its answer nothing starts (G5).",
+  ),
+} as const satisfies Record<string, ErrorSpec>;
+
+export type ErrorCode = keyof typeof errorCatalog;
+export const errorCodes = Object.keys(errorCatalog) as [ErrorCode, ...ErrorCode[]];
+
+/** One fault inside a larger input. */
+export interface Fault {
+  code: string;
+  /** JSON pointer into the input. */
+  pointer: string;
+  text: string;
+  /** What to write instead. */
+  write?: string | undefined;
+}
+
+/** An expected failure, as data: returned, not thrown, across every seam. */
+export interface Problem {
+  code: ErrorCode;
+  /** What happened, with names. Never holds a secret (A7). */
+  detail: string;
+  errors?: Fault[] | undefined;
+}
+
+export type Outcome<T> = { ok: true; value: T } | { ok: false; problem: Problem };
+export const ok = <T>(value: T): Outcome<T> => ({ ok: true, value });
+export const refuse = <T = never>(code: ErrorCode, detail: string, errors?: Fault[]): Outcome<T> => ({
+  ok: false,
+  problem: errors ? { code, detail, errors } : { code, detail },
+});
+
+/** Thrown where an expected failure must leave a transaction (which then rolls back) or a deep call. */
+export class TurnupError extends Error {
+  override readonly name = "TurnupError";
+  readonly problem: Problem;
+  constructor(problem: Problem, options?: ErrorOptions) {
+    super(`${problem.code}: ${problem.detail}`, options);
+    this.problem = problem;
+  }
+  get code(): ErrorCode {
+    return this.problem.code;
+  }
+}

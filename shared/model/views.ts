@@ -1,0 +1,133 @@
+/** What the API shows of a site's own tables. The Worker answers with these, the CLI reads them; the read model keeps them. */
+import { z } from "zod";
+import { assetStates, deviceStates, mediumStates } from "./lifecycle.ts";
+import { Plan } from "./plan.ts";
+import { Jurisdiction, LocationHint } from "./site.ts";
+
+export const SiteView = z.object({
+  id: z.string(),
+  name: z.string(),
+  locationHint: LocationHint,
+  jurisdiction: Jurisdiction,
+  createdAt: z.number(),
+  /** Times a site file was imported into it; 0 while it is empty. */
+  revision: z.number().int(),
+  racks: z.number().int(),
+  devices: z.number().int(),
+  version: z.number().int(),
+});
+export type SiteView = z.infer<typeof SiteView>;
+
+export const DeviceView = z.object({
+  id: z.string(),
+  site: z.string(),
+  name: z.string(),
+  role: z.string(),
+  rack: z.string(),
+  u: z.number(),
+  manufacturer: z.string(),
+  model: z.string(),
+  state: z.enum(deviceStates),
+  /** Since when it is in this state. */
+  since: z.number(),
+  asset: z.string().nullable(),
+  serial: z.string().nullable(),
+  /** The job that holds it now. */
+  job: z.string().nullable(),
+  version: z.number().int(),
+});
+export type DeviceView = z.infer<typeof DeviceView>;
+
+export const MediumView = z.object({
+  id: z.string(),
+  bay: z.string(),
+  serial: z.string(),
+  sizeBytes: z.number(),
+  state: z.enum(mediumStates),
+});
+export type MediumView = z.infer<typeof MediumView>;
+
+export const AssetView = z.object({
+  id: z.string(),
+  site: z.string(),
+  manufacturer: z.string(),
+  model: z.string(),
+  serial: z.string(),
+  assetTag: z.string().nullable(),
+  state: z.enum(assetStates),
+  device: z.string().nullable(),
+  media: z.array(MediumView),
+  version: z.number().int(),
+});
+export type AssetView = z.infer<typeof AssetView>;
+
+export const AgentView = z.object({
+  id: z.string(),
+  site: z.string(),
+  name: z.string(),
+  version: z.string(),
+  enrolledAt: z.number(),
+  revokedAt: z.number().nullable(),
+  /** When its last sync or heartbeat came in; kept in memory, so null just after the object woke. */
+  lastSeenAt: z.number().nullable(),
+  /** Whether its doorbell is connected. */
+  doorbell: z.boolean(),
+});
+export type AgentView = z.infer<typeof AgentView>;
+
+/** A stored plan with its hash and what a reviewer needs. */
+export const PlanView = z.object({
+  plan: Plan,
+  hash: z.string(),
+  createdAt: z.number(),
+  /** The job that used it. */
+  job: z.string().nullable(),
+  /** What it takes, counted. */
+  impact: z.object({ targets: z.number(), steps: z.number(), bytesToWrite: z.number(), racks: z.array(z.string()) }),
+  /** Guards that were asked, and their answers now. */
+  guards: z.array(z.object({ guard: z.string(), verdict: z.enum(["pass", "wait", "refuse"]), text: z.string() })),
+});
+export type PlanView = z.infer<typeof PlanView>;
+
+/** One event of the site's ledger (E1). */
+export const LedgerEvent = z.object({
+  seq: z.number().int(),
+  at: z.number(),
+  /** asset, device or medium, and which. */
+  subject: z.enum(["site", "asset", "device", "medium"]),
+  id: z.string(),
+  kind: z.string(),
+  actor: z.string(),
+  job: z.string().nullable(),
+  data: z.record(z.string(), z.unknown()),
+  prevHash: z.string(),
+  hash: z.string(),
+});
+export type LedgerEvent = z.infer<typeof LedgerEvent>;
+
+/** Why a device is where it is, in words. */
+export const Explanation = z.object({
+  device: DeviceView,
+  /** "installing since 10:04:11" */
+  state: z.string(),
+  waitingOn: z.string().nullable(),
+  /** What would change it, most likely first. */
+  wouldChange: z.array(z.string()),
+  job: z.string().nullable(),
+  step: z.string().nullable(),
+  failure: z.object({ code: z.string(), detail: z.string(), next: z.string() }).nullable(),
+  findings: z.array(z.string()),
+  lastEvents: z.array(z.object({ at: z.number(), text: z.string() })),
+});
+export type Explanation = z.infer<typeof Explanation>;
+
+/** A page of a list; `next` is an opaque cursor, null on the last page. */
+export const pageOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().nullable() });
+export interface Page<T> {
+  items: T[];
+  next: string | null;
+}
+
+/** What a site has cost so far in rows written, by itself and by what it sent to D1 (C4). */
+export const Meter = z.object({ object: z.number().int(), d1: z.number().int(), installs: z.number().int() });
+export type Meter = z.infer<typeof Meter>;

@@ -1,0 +1,159 @@
+/**
+ * Agent ⇄ control plane, version 1. The agent dials out; the control plane never calls in.
+ *
+ *   POST /agent/v1/enroll    one-time token + public key → agent id (public route; the token is the proof, S2)
+ *   POST /agent/v1/sync      bearer agent token (JWT) → the one exchange for any number of machines
+ *   GET  /agent/v1/doorbell  WebSocket: the text "sync" means "sync now"; the agent sends "hb", the platform answers "ok"
+ *
+ * Sync is idempotent. A lost reply costs nothing: reports are kept by the agent until acknowledged, and a lease that
+ * the agent does not list under `holding` is delivered again with the same id and epoch.
+ * Unknown fields are ignored by both sides (C5), so every object here is a plain `z.object`.
+ */
+import { z } from "zod";
+import { Failure } from "../model/job.ts";
+import { PlanTarget } from "../model/plan.ts";
+
+export const AGENT_PROTOCOL = 1;
+
+/** Time to live of a lease, ms. A dead agent's work is taken up again after this. */
+export const LEASE_TTL_MS = 60_000;
+/** The agent asks for renewal at this age; half the time to live, as no renewal writes before (C4). */
+export const LEASE_RENEW_MS = LEASE_TTL_MS / 2;
+/** Heartbeat on the doorbell and how long its answer may take: a dead socket is found within 40 s. */
+export const HEARTBEAT_MS = 30_000;
+export const HEARTBEAT_TIMEOUT_MS = 10_000;
+/** Poll interval without a doorbell, idle and with work open; and the safety poll with it. */
+export const POLL_IDLE_MS = 10_000;
+export const POLL_BUSY_MS = 1_000;
+export const POLL_SAFETY_MS = 300_000;
+
+export const EnrollRequest = z.object({
+  v: z.number().int(),
+  token: z.string().min(1).max(200),
+  /** A name for people; unique among the site's live agents. */
+  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/),
+  /** Ed25519 public key as JWK (kty OKP, crv Ed25519, x). The private key never leaves the agent. */
+  publicKey: z.object({ kty: z.literal("OKP"), crv: z.literal("Ed25519"), x: z.string().min(40).max(60) }),
+  version: z.string().max(64),
+});
+export type EnrollRequest = z.infer<typeof EnrollRequest>;
+
+export const EnrollReply = z.object({
+  v: z.number().int(),
+  agent: z.string(),
+  site: z.string(),
+  siteName: z.string(),
+  now: z.number(),
+});
+export type EnrollReply = z.infer<typeof EnrollReply>;
+
+/**
+ * The agent's bearer token: a JWT, alg EdDSA, header kid = agent id; claims iss = agent id, sub = site id,
+ * aud = "turnup", iat and exp at most 5 minutes apart, jti random. Times follow the coordinator's clock: the agent
+ * adds the offset learnt from `now` in replies (S2).
+ */
+export const AGENT_TOKEN_TTL_S = 300;
+
+export const Lease = z.object({
+  id: z.string(),
+  /** Per device, only grows (L2). */
+  epoch: z.number().int(),
+  /** Counted by the agent on its monotonic clock from the moment it sent the sync (L3). */
+  ttlMs: z.number().int(),
+  /** For people to read; no decision compares it with a clock. */
+  notAfter: z.number(),
+  site: z.string(),
+  job: z.string(),
+  step: z.number().int(),
+  name: z.string(),
+  attempt: z.number().int(),
+  /** An earlier attempt ended unknown: read the state before doing anything (J4). */
+  resolve: z.boolean(),
+  action: z.string(),
+  params: z.record(z.string(), z.unknown()),
+  target: PlanTarget,
+  mode: z.string(),
+  plan: z.object({ id: z.string(), hash: z.string() }),
+  /** Time left for this attempt before its deadline, ms. */
+  deadlineMs: z.number().int(),
+});
+export type Lease = z.infer<typeof Lease>;
+
+export const Report = z.object({
+  lease: z.string(),
+  epoch: z.number().int(),
+  job: z.string(),
+  step: z.number().int(),
+  outcome: z.enum(["succeeded", "failed", "unknown"]),
+  /** By the action's result schema, when succeeded. */
+  result: z.unknown().optional(),
+  failure: Failure.optional(),
+  /** What was seen before and after (E4); no secret (A7). At most 8 KiB of JSON. */
+  evidence: z.record(z.string(), z.unknown()).optional(),
+  /** Agent's clock, for the record only. */
+  startedAt: z.number(),
+  finishedAt: z.number(),
+});
+export type Report = z.infer<typeof Report>;
+
+export const Progress = z.object({
+  lease: z.string(),
+  epoch: z.number().int(),
+  job: z.string(),
+  step: z.number().int(),
+  percent: z.number().min(0).max(100),
+  text: z.string().max(200).optional(),
+});
+export type Progress = z.infer<typeof Progress>;
+
+/** What an audit read at one device; `serial` and `power` absent and `failure` set when it could not. */
+export const Observation = z.object({
+  device: z.string(),
+  serial: z.string().optional(),
+  power: z.string().optional(),
+  failure: Failure.optional(),
+});
+export type Observation = z.infer<typeof Observation>;
+
+/** A MAC or serial that nobody planned (T6). */
+export const Unknown = z.object({ mac: z.string(), seen: z.string().max(200), at: z.number() });
+
+export const SyncRequest = z.object({
+  v: z.number().int(),
+  /** Random per process start: a restart shows. */
+  instance: z.string().max(64),
+  version: z.string().max(64),
+  /** How many more leases it can take now. */
+  free: z.number().int().min(0).max(10_000),
+  /** Ids of the leases it is working on or has a finished report for. */
+  holding: z.array(z.string()).max(10_000),
+  reports: z.array(Report).max(500),
+  progress: z.array(Progress).max(500),
+  audit: z.object({ window: z.string(), observations: z.array(Observation).max(500) }).optional(),
+  unknown: z.array(Unknown).max(100).optional(),
+});
+export type SyncRequest = z.infer<typeof SyncRequest>;
+
+export const AuditTarget = PlanTarget.pick({ device: true, name: true, serial: true, aliases: true, bmc: true });
+export type AuditTarget = z.infer<typeof AuditTarget>;
+
+export const SyncReply = z.object({
+  v: z.number().int(),
+  /** Coordinator's clock, Unix ms. */
+  now: z.number(),
+  /** Lease ids of reports that are stored, applied or refused for good: the agent may forget them (L6). */
+  acks: z.array(z.string()),
+  /** New leases, and held ones that the agent did not list. */
+  leases: z.array(Lease),
+  /** Lease ids whose time to live starts anew, counted from when the sync was sent. */
+  renewed: z.array(z.string()),
+  /** Lease ids that are no longer this agent's: stop before the next call; report nothing. */
+  revoked: z.array(z.string()),
+  /** Devices to read for an audit window; answered in a later sync, in parts. */
+  audit: z.object({ window: z.string(), targets: z.array(AuditTarget) }).optional(),
+  /** More work is waiting than fitted: sync again at once. */
+  more: z.boolean(),
+  /** When to sync next if nothing else wakes the agent and the doorbell is down. */
+  nextPollMs: z.number().int(),
+});
+export type SyncReply = z.infer<typeof SyncReply>;

@@ -1,0 +1,164 @@
+/**
+ * Everything that can be asked of a site's core, as data. `SiteCore.apply({ now, random }, command)` runs one in one
+ * transaction and returns the reply and the effects; the shell (workers/site/object.ts), a simulation and the tests call
+ * nothing else. Replies are outcomes: an expected refusal is returned and has changed nothing.
+ */
+import type { Millis, Random } from "../../../shared/deps.ts";
+import type { Outcome } from "../../../shared/errors.ts";
+import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
+import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
+import type { ResolvedSite } from "../../../shared/model/site.ts";
+import type {
+  AgentView,
+  AssetView,
+  DeviceView,
+  Explanation,
+  LedgerEvent,
+  Meter,
+  Page,
+  PlanView,
+  SiteView,
+} from "../../../shared/model/views.ts";
+import type { EnrollReply, EnrollRequest, SyncReply, SyncRequest } from "../../../shared/protocol/agent.ts";
+
+/** Who asks, for the record: `token:ci` or `agent:ams01-a`. */
+export type Actor = string;
+
+export interface PageIn {
+  limit: number;
+  cursor?: string | undefined;
+}
+
+/** Commands that may write. */
+export interface Commands {
+  /** First call on a new object. Refuses `site_exists` if it is another site; the same one again is fine. */
+  "site.create": {
+    in: {
+      id: string;
+      name: string;
+      locationHint: SiteView["locationHint"];
+      jurisdiction: SiteView["jurisdiction"];
+      actor: Actor;
+    };
+    out: SiteView;
+  };
+  /** Adds what is new, updates what may change, refuses what may not (a serial that moved, a removed device in use). */
+  "site.import": {
+    in: { site: ResolvedSite; actor: Actor };
+    out: { site: SiteView; added: number; changed: number; unchanged: number };
+  };
+  "plan.create": {
+    in: { workflow: string; targets: string[]; params: Record<string, unknown>; actor: Actor };
+    out: PlanView;
+  };
+  /** J1: durable when it returns. `created` is false when the key had been used with this body. */
+  "job.create": {
+    in: { key: string; body: string; actor: Actor } & (
+      | { plan: string; hash: string }
+      | { workflow: string; targets: string[]; params: Record<string, unknown> }
+    );
+    out: { job: JobView; created: boolean };
+  };
+  "job.cancel": { in: { job: string; actor: Actor; reason: string }; out: JobView };
+  /** The hash of a one-time token that the Worker made; the token itself is shown once and stored nowhere. */
+  "agent.invite": { in: { tokenHash: string; expiresAt: Millis; actor: Actor }; out: { expiresAt: Millis } };
+  "agent.enroll": { in: { request: EnrollRequest; tokenHash: string }; out: EnrollReply };
+  "agent.revoke": { in: { agent: string; actor: Actor }; out: AgentView };
+  /** `agent` is the authenticated agent's id. */
+  "agent.sync": { in: { agent: string; request: SyncRequest }; out: SyncReply };
+  /** Cron and `turnup audit run`; a window already seen changes nothing (dedupe). */
+  "audit.start": { in: { window: string; actor: Actor }; out: { run: AuditRun; created: boolean } };
+  /** Time has passed: fires every due timer. The shell calls it from `alarm()`. */
+  tick: { in: Record<never, never>; out: null };
+  /** What the budget object answered, or null when it did not. */
+  "permit.set": { in: { permit: Permit | null }; out: null };
+  /** An admin turned the fleet's kill switch; takes effect at once, before the next permit. */
+  "fleet.poke": { in: { frozen: boolean }; out: null };
+  /** Rows that D1 took; `rows` is what D1 says it wrote. */
+  "outbox.delivered": { in: { entries: { kind: OutboxKind; id: string; version: number }[]; rows: number }; out: null };
+  /** Rows that D1 refused; parked after the tenth failure, which is a finding (C3). */
+  "outbox.failed": { in: { entries: { kind: OutboxKind; id: string; version: number }[]; reason: string }; out: null };
+  /** Marks every row dirty again, to rebuild the read model (E3). */
+  "outbox.rebuild": { in: { actor: Actor }; out: { rows: number } };
+}
+export type CommandKind = keyof Commands;
+
+/** Questions; they write nothing. */
+export interface Queries {
+  site: { in: Record<never, never>; out: SiteView };
+  /** The resolved site as imported, or not_found before the first import. */
+  "site.document": { in: Record<never, never>; out: ResolvedSite };
+  devices: { in: PageIn; out: Page<DeviceView> };
+  /** By id or name. */
+  device: { in: { device: string }; out: DeviceView };
+  assets: { in: PageIn; out: Page<AssetView> };
+  asset: { in: { asset: string }; out: AssetView };
+  plan: { in: { plan: string }; out: PlanView };
+  jobs: { in: PageIn & { state?: JobState | undefined }; out: Page<JobSummary> };
+  job: { in: { job: string }; out: JobView };
+  /** The ETag's source alone, for a 304 without building the view. */
+  "job.version": { in: { job: string }; out: { version: number } };
+  steps: { in: { job: string }; out: StepView[] };
+  /** Events with seq > after. */
+  events: { in: { job: string; after: number; limit: number }; out: JobEvent[] };
+  ledger: { in: { after: number; limit: number; subject?: string | undefined }; out: LedgerEvent[] };
+  /** By id or name of a device. */
+  explain: { in: { device: string; agents: AgentPresence[] }; out: Explanation };
+  findings: { in: PageIn & { state?: "open" | "closed" | undefined }; out: Page<Finding> };
+  audits: { in: { limit: number }; out: AuditRun[] };
+  agents: { in: { presence: AgentPresence[] }; out: AgentView[] };
+  /** For the shell to check an agent's token: its public key, unless revoked. */
+  "agent.key": { in: { agent: string }; out: { publicKey: EnrollRequest["publicKey"]; site: string } };
+  meter: { in: Record<never, never>; out: Meter };
+  /** The next rows to send to D1, at most `limit`; payloads are read now, so a row changed ten times is sent once. */
+  "outbox.next": { in: { limit: number }; out: OutboxEntry[] };
+  /** Whether work waits that needs a permit which is missing or past half its life. */
+  "permit.due": { in: { now: Millis }; out: boolean };
+}
+export type QueryKind = keyof Queries;
+
+/** What the shell knows of agents from its sockets and memory. */
+export interface AgentPresence {
+  agent: string;
+  lastSeenAt: Millis | null;
+  doorbell: boolean;
+}
+
+export const outboxKinds = ["site", "device", "asset", "job", "finding", "agent"] as const;
+export type OutboxKind = (typeof outboxKinds)[number];
+/** A row for the read model: the view by kind (SiteView, DeviceView, AssetView, JobSummary, Finding, AgentView), or null: gone. */
+export interface OutboxEntry {
+  kind: OutboxKind;
+  id: string;
+  version: number;
+  row: Record<string, unknown> | null;
+}
+
+export interface Permit {
+  /** Counted on the coordinator's clock. */
+  expiresAt: Millis;
+  /** False: not now; the site asks again. */
+  granted: boolean;
+  frozen: boolean;
+  reason: string;
+}
+
+/** What the shell must do after the transaction. All are hints: losing one costs time, never truth. */
+export type Effect =
+  /** Tell agents to sync now. */
+  | { kind: "ring" }
+  /** Set the alarm to this time if it is earlier than the one set. */
+  | { kind: "alarm"; at: Millis }
+  /** Send to the watchers of these jobs. */
+  | { kind: "events"; events: JobEvent[] }
+  /** Close this agent's socket. */
+  | { kind: "hang-up"; agent: string };
+
+export interface Now {
+  now: Millis;
+  random: Random;
+}
+export interface Applied<T> {
+  reply: Outcome<T>;
+  effects: Effect[];
+}
