@@ -118,6 +118,10 @@ export type Observation = z.infer<typeof Observation>;
 /** A MAC or serial that nobody planned (T6). */
 export const Unknown = z.object({ mac: z.string(), seen: z.string().max(200), at: z.number() });
 
+/** A boot, named by what it serves: a job has one open boot per device. */
+export const BootRef = z.object({ job: z.string(), device: z.string() });
+export type BootRef = z.infer<typeof BootRef>;
+
 export const SyncRequest = z.object({
   v: z.number().int(),
   /** Random per process start: a restart shows. */
@@ -131,6 +135,8 @@ export const SyncRequest = z.object({
   progress: z.array(Progress).max(500),
   audit: z.object({ window: z.string(), observations: z.array(Observation).max(500) }).optional(),
   unknown: z.array(Unknown).max(100).optional(),
+  /** Boots open in the agent's journal, each by the job and device that it serves. */
+  boots: z.array(BootRef).max(10_000).optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
 
@@ -149,6 +155,8 @@ export const SyncReply = z.object({
   renewed: z.array(z.string()),
   /** Lease ids that are no longer this agent's: stop before the next call; report nothing. */
   revoked: z.array(z.string()),
+  /** Those of the request's boots whose job has ended or was cancelled: close them. */
+  ended: z.array(BootRef).optional(),
   /** Devices to read for an audit window; answered in a later sync, in parts. */
   audit: z.object({ window: z.string(), targets: z.array(AuditTarget) }).optional(),
   /** More work is waiting than fitted: sync again at once. */

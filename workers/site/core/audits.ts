@@ -1,0 +1,241 @@
+/**
+ * Audits: a window key pokes the site, the agent reads power and serial of every device, the site compares. Of what is
+ * as it was, nothing is written; an audit that read nothing says so and is never "clean".
+ */
+
+import type { AuditRun } from "../../../shared/model/finding.ts";
+import { sameText } from "../../../shared/model/inventory.ts";
+import type { AuditTarget, Observation, SyncReply } from "../../../shared/protocol/agent.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import { clean, found, type Seen } from "./findings.ts";
+import { type DeviceRow, deviceById, deviceDoc } from "./rows.ts";
+import type { SiteRecord, Tx } from "./tx.ts";
+
+/** An agent has this long to read the site; then the audit ends with what it has. */
+const AUDIT_LIMIT_MS = 10 * 60_000;
+/** Devices asked for in one sync. */
+const CHUNK = 200;
+/** Windows kept; older ones are forgotten one by one. */
+const KEEP_RUNS = 200;
+
+interface AuditRow {
+  key: string;
+  state: AuditRun["state"];
+  started_at: number;
+  due: number;
+  ended_at: number | null;
+  expected: number;
+  read: number;
+  opened: number;
+  closed: number;
+}
+
+const audited = (sql: Sql): DeviceRow[] =>
+  sql.all<DeviceRow>("SELECT * FROM device ORDER BY id").filter((row) => deviceDoc(row).install !== undefined);
+const running = (sql: Sql) =>
+  sql.get<AuditRow>("SELECT * FROM audit WHERE state = 'running' ORDER BY started_at LIMIT 1");
+
+/** Begins the audit of a window. A window seen before, or an audit still at work, changes nothing. */
+export function startAudit(tx: Tx, window: string): { run: AuditRun; created: boolean } {
+  const known = tx.sql.get<AuditRow>("SELECT * FROM audit WHERE key = ?", window) ?? running(tx.sql);
+  if (known) return { run: auditRun(tx.site, known), created: false };
+  const expected = audited(tx.sql).length;
+  const row: AuditRow = {
+    key: window,
+    state: "running",
+    started_at: tx.now,
+    due: tx.now + AUDIT_LIMIT_MS,
+    ended_at: null,
+    expected,
+    read: 0,
+    opened: 0,
+    closed: 0,
+  };
+  tx.sql.run(
+    `INSERT INTO audit (key, state, started_at, due, ended_at, expected, "read", opened, closed) VALUES (?, ?, ?, ?, NULL, ?, 0, 0, 0)`,
+    row.key,
+    row.state,
+    row.started_at,
+    row.due,
+    row.expected,
+  );
+  tx.sql.run(
+    "DELETE FROM audit WHERE key = (SELECT key FROM audit ORDER BY started_at DESC LIMIT 1 OFFSET ?)",
+    KEEP_RUNS,
+  );
+  if (expected === 0) return { run: auditRun(tx.site, endAudit(tx, row, new Set(), [])), created: true };
+  tx.ring();
+  return { run: auditRun(tx.site, row), created: true };
+}
+
+/** The devices still to be read in the audit under way. */
+export function auditTargets(tx: Tx, read: Map<string, Set<string>>): SyncReply["audit"] | undefined {
+  const row = running(tx.sql);
+  if (!row) return undefined;
+  const done = read.get(row.key) ?? new Set();
+  const targets: AuditTarget[] = [];
+  for (const device of audited(tx.sql)) {
+    if (done.has(device.id)) continue;
+    const { asset, install } = deviceDoc(device);
+    if (install)
+      targets.push({
+        device: device.id,
+        name: device.name,
+        serial: asset.serial,
+        aliases: asset.aliases,
+        bmc: install.bmc,
+      });
+    if (targets.length === CHUNK) break;
+  }
+  return targets.length === 0 ? undefined : { window: row.key, targets };
+}
+
+/** What the agent read. What differs is compared at the end, in one transaction with the run's own row. */
+export function takeObservations(
+  tx: Tx,
+  window: string,
+  observations: readonly Observation[],
+  read: Map<string, Set<string>>,
+): void {
+  const row = running(tx.sql);
+  // Of a window that has ended: too late to count.
+  if (row?.key !== window) return;
+  const done = read.get(window) ?? new Set<string>();
+  read.set(window, done);
+  let { opened, closed } = row;
+  let fresh = 0;
+  for (const observation of observations) {
+    const device = deviceById(tx.sql, observation.device);
+    if (!device || done.has(observation.device)) continue;
+    done.add(observation.device);
+    if (observation.failure) continue;
+    fresh += 1;
+    const verdict = judge(tx, device, observation);
+    opened += verdict.opened;
+    closed += verdict.closed;
+  }
+  const now = { ...row, read: row.read + fresh, opened, closed };
+  const ended = audited(tx.sql).every((d) => done.has(d.id));
+  if (ended) endAudit(tx, now, done, silentAgents(tx, false));
+  else if (fresh > 0)
+    tx.sql.run(`UPDATE audit SET "read" = ?, opened = ?, closed = ? WHERE key = ?`, now.read, opened, closed, row.key);
+  if (ended) read.delete(window);
+}
+
+/** The audit's time is up: an agent that did not answer is silent. */
+export function expireAudit(tx: Tx, read: Map<string, Set<string>>): void {
+  const row = running(tx.sql);
+  if (!row || row.due > tx.now) return;
+  endAudit(tx, row, read.get(row.key) ?? new Set(), silentAgents(tx, true));
+  read.delete(row.key);
+}
+
+export const auditDue = (sql: Sql): number | undefined => running(sql)?.due;
+
+function judge(tx: Tx, device: DeviceRow, seen: Observation): { opened: number; closed: number } {
+  const doc = deviceDoc(device);
+  let opened = 0;
+  let closed = 0;
+  const say = (check: Seen["check"], wrong: Omit<Seen, "check" | "object" | "name"> | undefined) => {
+    if (wrong) opened += found(tx, { check, object: device.id, name: device.name, ...wrong }) ? 1 : 0;
+    else closed += clean(tx, check, device.id) ? 1 : 0;
+  };
+  if (seen.power !== undefined) say("power-drift", powerDrift(device, seen.power));
+  if (seen.serial !== undefined) {
+    const serial = seen.serial;
+    const fits = [doc.asset.serial, ...doc.asset.aliases].some((s) => sameText(s, serial));
+    say(
+      "serial-drift",
+      fits
+        ? undefined
+        : {
+            severity: "critical",
+            text: `The BMC of ${device.name} tells the serial ${serial}; the record says ${doc.asset.serial}.`,
+            next: "Find out which machine stands there; correct the record or the rack. Nothing acts on it meanwhile.",
+          },
+    );
+  }
+  return { opened, closed };
+}
+
+/** Which power state a device should have follows from its own: in service it is on, before and after service it is off. */
+function powerDrift(device: DeviceRow, power: string): Omit<Seen, "check" | "object" | "name"> | undefined {
+  if (device.state === "active" && power === "Off") {
+    return {
+      severity: "critical",
+      text: `${device.name} is in service and powered off.`,
+      next: "Find out why; power it on, or take it out of service.",
+    };
+  }
+  if ((device.state === "planned" || device.state === "retired") && power === "On") {
+    return {
+      severity: "high",
+      text: `${device.name} is ${device.state} and powered on.`,
+      next: "Find out what runs there; an install refuses a machine that it did not power on.",
+    };
+  }
+  return undefined;
+}
+
+/** Which agents did not answer: all of them if the time ran out, none if the reading is complete. */
+function silentAgents(tx: Tx, timedOut: boolean): { id: string; name: string; silent: boolean }[] {
+  return tx.sql
+    .all<{ id: string; name: string }>("SELECT id, name FROM agent WHERE revoked_at IS NULL ORDER BY id")
+    .map((a) => ({ ...a, silent: timedOut }));
+}
+
+function endAudit(
+  tx: Tx,
+  row: AuditRow,
+  done: ReadonlySet<string>,
+  agents: { id: string; name: string; silent: boolean }[],
+): AuditRow {
+  let { opened, closed } = row;
+  for (const agent of agents) {
+    // An agent that read a part was there.
+    if (agent.silent && done.size === 0) {
+      const next = "Check that it runs and reaches the control plane (`turnup agent list`, its /healthz).";
+      opened += found(tx, {
+        check: "agent-silent",
+        object: agent.id,
+        name: agent.name,
+        severity: "critical",
+        text: `The agent ${agent.name} did not answer the audit ${row.key}.`,
+        next,
+      })
+        ? 1
+        : 0;
+    } else closed += clean(tx, "agent-silent", agent.id) ? 1 : 0;
+  }
+  const ended: AuditRow = { ...row, state: row.read === 0 ? "no-data" : "done", ended_at: tx.now, opened, closed };
+  tx.sql.run(
+    `UPDATE audit SET state = ?, ended_at = ?, "read" = ?, opened = ?, closed = ? WHERE key = ?`,
+    ended.state,
+    tx.now,
+    ended.read,
+    opened,
+    closed,
+    row.key,
+  );
+  return ended;
+}
+
+function auditRun(site: SiteRecord, row: AuditRow): AuditRun {
+  return {
+    site: site.id,
+    window: row.key,
+    state: row.state,
+    startedAt: row.started_at,
+    endedAt: row.ended_at,
+    expected: row.expected,
+    read: row.read,
+    opened: row.opened,
+    closed: row.closed,
+  };
+}
+
+/** Newest first. */
+export const auditRuns = (sql: Sql, site: SiteRecord, limit: number): AuditRun[] =>
+  sql
+    .all<AuditRow>("SELECT * FROM audit ORDER BY started_at DESC, key DESC LIMIT ?", limit)
+    .map((row) => auditRun(site, row));

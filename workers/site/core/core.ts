@@ -1,0 +1,229 @@
+/**
+ * The site's core: one command, one transaction, one reply, and effects as data. No clock, no randomness, no network
+ * in here: the Durable Object, a simulation and the tests all run this same class.
+ */
+import type { Millis } from "../../../shared/deps.ts";
+import { type Outcome, ok, refuse, TurnupError } from "../../../shared/errors.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
+import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
+import type { Applied, CommandKind, Commands, Now, Queries, QueryKind } from "./commands.ts";
+import { explain } from "./explain.ts";
+import { findingPage } from "./findings.ts";
+import { PERMIT_RETRY_MS, permitDueAt, permitOf } from "./guards.ts";
+import { importSite } from "./import.ts";
+import { jobEvents, jobPage, jobRow, jobView, stepViews } from "./job-views.ts";
+import { cancelJob, createJob } from "./jobs.ts";
+import { expire, nextDue } from "./leases.ts";
+import { readLedger } from "./ledger.ts";
+import { noteRows, readMeter } from "./meter.ts";
+import { delivered, failed, nextEntries, outboxDueAt, rebuild } from "./outbox.ts";
+import { makePlan, planView } from "./plans.ts";
+import { ProgressBoard } from "./progress.ts";
+import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
+import { migrate } from "./schema.ts";
+import { createSite, siteDocument, siteView } from "./site.ts";
+import { sync } from "./sync.ts";
+import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx, writeMeta } from "./tx.ts";
+
+type Handlers = { [K in CommandKind]: (tx: Tx, input: Commands[K]["in"], board: ProgressBoard) => Commands[K]["out"] };
+type Answers = { [K in QueryKind]: (at: Asked, input: Queries[K]["in"]) => Outcome<Queries[K]["out"]> };
+interface Asked {
+  sql: Sql;
+  now: Millis;
+  board: ProgressBoard;
+  site: SiteRecord;
+}
+
+export class SiteCore {
+  readonly #sql: Sql;
+  readonly #deps: CoreDeps;
+  readonly #board = new ProgressBoard();
+
+  /** Brings the tables up to date. */
+  constructor(sql: Sql, deps: CoreDeps) {
+    this.#sql = sql;
+    this.#deps = deps;
+    migrate(sql);
+  }
+
+  /** Runs one command. A refusal has changed nothing; a defect is thrown, and has changed nothing either. */
+  apply<K extends CommandKind>({ now, random }: Now, kind: K, input: Commands[K]["in"]): Applied<Commands[K]["out"]> {
+    const tx = new Tx(this.#sql, now, random, this.#deps);
+    try {
+      const out: { value: Commands[K]["out"] } = this.#sql.transact(() => ({
+        value: handlers[kind](tx, input, this.#board),
+      }));
+      const effects = tx.effects();
+      const at = this.nextAlarm(now);
+      if (at !== null) effects.push({ kind: "alarm", at });
+      return { reply: ok(out.value), effects };
+    } catch (error) {
+      if (error instanceof TurnupError) return { reply: { ok: false, problem: error.problem }, effects: [] };
+      throw error;
+    }
+  }
+
+  /** Answers one question; writes nothing. */
+  query<K extends QueryKind>(now: Millis, kind: K, input: Queries[K]["in"]): Outcome<Queries[K]["out"]> {
+    const site = readMeta<SiteRecord>(this.#sql, "site");
+    if (!site) return refuse("site_unknown", "This site has not been created.");
+    return answers[kind]({ sql: this.#sql, now, board: this.#board, site }, input);
+  }
+
+  /** When the core wants `tick`, or null while nothing is open. May lie in the past: then at once. */
+  nextAlarm(now: Millis): Millis | null {
+    const times = [
+      nextDue({ sql: this.#sql, now }),
+      outboxDueAt(this.#sql),
+      permitDueAt(this.#sql, now),
+      auditDue(this.#sql),
+    ].filter((t): t is number => t !== undefined);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+}
+
+const handlers: Handlers = {
+  "site.create": createSite,
+  "site.import": importSite,
+  "plan.create": (tx, { actor, ...intent }) => value(planView(tx.sql, makePlan(tx, intent, actor).id, tx.now)),
+  "job.create": (tx, input, board) => {
+    const { job, created } = createJob(tx, input);
+    return { job: value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, job)), created };
+  },
+  "job.cancel": (tx, input, board) => {
+    cancelJob(tx, input);
+    return value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, input.job));
+  },
+  "agent.invite": invite,
+  "agent.enroll": enroll,
+  "agent.revoke": revoke,
+  "agent.sync": (tx, { agent, request }, board) => sync(tx, agent, request, board),
+  "audit.start": (tx, { window }) => startAudit(tx, window),
+  tick: (tx, _, board) => {
+    expire(tx);
+    expireAudit(tx, board.auditRead);
+    if (workWaits(tx)) tx.ring();
+    noteRows(tx, 0);
+    return null;
+  },
+  "permit.set": (tx, { permit }) => {
+    const before = permitOf(tx.sql);
+    const had = before?.granted === true && before.expiresAt > tx.now;
+    writeMeta(
+      tx.sql,
+      "permit",
+      permit ?? {
+        granted: had,
+        frozen: before?.frozen ?? false,
+        expiresAt: had ? before.expiresAt : tx.now + PERMIT_RETRY_MS,
+        reason: "it does not answer",
+      },
+    );
+    if (permit?.granted && !had) tx.ring();
+    return null;
+  },
+  "fleet.poke": (tx, { frozen }) => {
+    const before = permitOf(tx.sql);
+    if (before?.frozen === frozen) return null;
+    // Frozen takes effect here and now; thawed, the budget is asked before anything starts.
+    writeMeta(tx.sql, "permit", {
+      granted: false,
+      frozen,
+      expiresAt: tx.now,
+      reason: frozen ? "the kill switch is on" : "the kill switch was just turned off",
+    });
+    return null;
+  },
+  "outbox.delivered": (tx, input) => {
+    delivered(tx, input);
+    noteRows(tx, input.rows);
+    return null;
+  },
+  "outbox.failed": (tx, input) => {
+    failed(tx, input);
+    return null;
+  },
+  "outbox.rebuild": (tx) => rebuild(tx),
+};
+
+const workWaits = (tx: Tx): boolean =>
+  tx.sql.get("SELECT 1 FROM step WHERE state = 'unknown' OR (state = 'ready' AND at <= ?) LIMIT 1", tx.now) !==
+  undefined;
+
+function value<T>(outcome: Outcome<T>): T {
+  if (outcome.ok) return outcome.value;
+  throw new TurnupError(outcome.problem);
+}
+
+const answers: Answers = {
+  site: ({ sql, site }) => ok(siteView(sql, site)),
+  "site.document": ({ sql }) => siteDocument(sql),
+  devices: ({ sql, site }, { limit, cursor }) => {
+    const rows = sql.all<DeviceRow>(
+      "SELECT * FROM device WHERE (?1 IS NULL OR name > ?1) ORDER BY name LIMIT ?2",
+      cursor ?? null,
+      limit + 1,
+    );
+    return ok(
+      page(
+        rows,
+        limit,
+        (row) => row.name,
+        (row) => deviceView(sql, site.id, row),
+      ),
+    );
+  },
+  device: ({ sql, site }, { device }) => {
+    const row = findDevice(sql, device);
+    return row ? ok(deviceView(sql, site.id, row)) : refuse("not_found", `${site.name} has no device ${device}.`);
+  },
+  assets: ({ sql, site }, { limit, cursor }) => {
+    const rows = sql.all<AssetRow>(
+      "SELECT * FROM asset WHERE (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2",
+      cursor ?? null,
+      limit + 1,
+    );
+    return ok(
+      page(
+        rows,
+        limit,
+        (row) => row.id,
+        (row) => assetView(sql, site.id, row),
+      ),
+    );
+  },
+  asset: ({ sql, site }, { asset }) => {
+    const row = assetById(sql, asset);
+    return row ? ok(assetView(sql, site.id, row)) : refuse("not_found", `${site.name} has no asset ${asset}.`);
+  },
+  plan: ({ sql, now }, { plan }) => planView(sql, plan, now),
+  jobs: ({ sql, site }, input) => ok(jobPage(sql, site, input)),
+  job: (at, { job }) => jobView(at, at.site, job),
+  "job.version": ({ sql }, { job }) =>
+    jobRow(sql, job) ? ok({ version: lastEvent(sql, job) }) : refuse("job_unknown", `There is no job ${job}.`),
+  steps: (at, { job }) =>
+    jobRow(at.sql, job) ? ok(stepViews(at, job)) : refuse("job_unknown", `There is no job ${job}.`),
+  events: ({ sql }, { job, after, limit }) =>
+    jobRow(sql, job) ? ok(jobEvents(sql, job, after, limit)) : refuse("job_unknown", `There is no job ${job}.`),
+  ledger: ({ sql }, { after, limit, subject }) => ok(readLedger(sql, after, limit, subject)),
+  explain: (at, { device, agents }) => explain(at, at.site, device, agents),
+  findings: ({ sql, site }, input) => ok(findingPage(sql, site, input)),
+  audits: ({ sql, site }, { limit }) => ok(auditRuns(sql, site, limit)),
+  agents: ({ sql, site }, { presence }) => ok(agentViews(sql, site, presence)),
+  "agent.key": ({ sql, site }, { agent }) => agentKey(sql, site, agent),
+  meter: ({ sql }) => ok(readMeter(sql)),
+  "outbox.next": ({ sql, site, now }, { limit }) => ok(nextEntries(sql, site, now, limit)),
+  "permit.due": ({ sql }, { now }) => ok((permitDueAt(sql, now) ?? Number.POSITIVE_INFINITY) <= now),
+};
+
+function page<R, V>(
+  rows: R[],
+  limit: number,
+  key: (row: R) => string,
+  view: (row: R) => V,
+): { items: V[]; next: string | null } {
+  const shown = rows.slice(0, limit);
+  const last = rows.length > limit ? shown.at(-1) : undefined;
+  return { items: shown.map(view), next: last === undefined ? null : key(last) };
+}

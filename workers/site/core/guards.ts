@@ -1,0 +1,67 @@
+/** What must hold before a step may start, each with its answer in words. They are asked in the transaction that starts it. */
+import type { Plan } from "../../../shared/model/plan.ts";
+import type { PlanView } from "../../../shared/model/views.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import type { Permit } from "./commands.ts";
+import { readMeta } from "./tx.ts";
+
+type Verdict = PlanView["guards"][number];
+
+export const permitOf = (sql: Sql): Permit | undefined => readMeta<Permit>(sql, "permit");
+
+/** G6: the global kill switch, as last heard. */
+export function killSwitchVerdict(sql: Sql): Verdict {
+  const frozen = permitOf(sql)?.frozen ?? false;
+  return frozen
+    ? {
+        guard: "kill switch",
+        verdict: "wait",
+        text: "The fleet's kill switch is on; nothing starts until an admin turns it off (`turnup fleet thaw`).",
+      }
+    : { guard: "kill switch", verdict: "pass", text: "off" };
+}
+
+/** G5: a cross-site permit is fetched beforehand and must be unexpired in the transaction that starts a step. */
+export function budgetVerdict(sql: Sql, now: number): Verdict {
+  const permit = permitOf(sql);
+  if (permit?.granted && permit.expiresAt > now)
+    return { guard: "fleet budget", verdict: "pass", text: "the site holds a permit to work" };
+  const why = permit && !permit.granted ? permit.reason : "the site asks for one when a job is accepted";
+  return { guard: "fleet budget", verdict: "wait", text: `No permit at present: ${why}.` };
+}
+
+/** Whether steps may start now; if not, what they wait for. */
+export function mayStart(sql: Sql, now: number): { ok: true } | { ok: false; waitingOn: string } {
+  const permit = permitOf(sql);
+  if (permit?.frozen) return { ok: false, waitingOn: "an admin to turn off the fleet's kill switch" };
+  if (permit?.granted && permit.expiresAt > now) return { ok: true };
+  return {
+    ok: false,
+    waitingOn: permit && !permit.granted ? `the fleet budget: ${permit.reason}` : "the fleet budget to answer",
+  };
+}
+
+/** L7: the holder's name, if a target is held. */
+export function lockVerdict(sql: Sql, plan: Plan): Verdict {
+  for (const target of plan.targets) {
+    const lock = sql.get<{ job: string }>("SELECT job FROM lock WHERE device = ?", target.device);
+    if (lock) return { guard: "locks", verdict: "refuse", text: `${target.name} is held by ${lock.job}` };
+  }
+  return { guard: "locks", verdict: "pass", text: "no target is held by another job" };
+}
+
+/** Half the life of a permit is left when it is asked for anew, so that one lost answer stops nothing. */
+const PERMIT_MARGIN_MS = 30_000;
+/** A budget that did not answer is asked again after this, ms. */
+export const PERMIT_RETRY_MS = 2_000;
+
+const openWork = (sql: Sql): boolean =>
+  sql.get("SELECT 1 FROM step WHERE state IN ('ready', 'leased', 'running', 'unknown') LIMIT 1") !== undefined;
+
+/** When the budget is to be asked, or undefined while no work is open: an idle site asks nothing. */
+export function permitDueAt(sql: Sql, now: number): number | undefined {
+  if (!openWork(sql)) return undefined;
+  const permit = permitOf(sql);
+  if (!permit) return now;
+  return permit.granted ? permit.expiresAt - PERMIT_MARGIN_MS : permit.expiresAt;
+}

@@ -1,0 +1,243 @@
+/** Takes a resolved site file into the tables: adds what is new, changes what may change, refuses the rest as a whole. */
+import { canonicalJson } from "../../../shared/canonical.ts";
+import type { ResolvedDevice, ResolvedSite } from "../../../shared/model/site.ts";
+import type { Commands } from "./commands.ts";
+import { record } from "./ledger.ts";
+import { move, touched } from "./moves.ts";
+import { assetById, type DeviceRow, deviceDoc, mediaOf, mediumDoc } from "./rows.ts";
+import { siteView } from "./site.ts";
+import { readText, type Tx, writeText } from "./tx.ts";
+
+type ImportIn = Commands["site.import"]["in"];
+type Cable = ResolvedSite["cables"][number];
+
+/** States in which nothing depends on the record yet, so that its asset may be another and it may go. */
+const OPEN_STATES = ["planned", "retired"];
+
+export function importSite(tx: Tx, { site, actor }: ImportIn): Commands["site.import"]["out"] {
+  if (site.name !== tx.site.name)
+    tx.fail("conflict", `The file describes the site ${site.name}, and this is ${tx.site.name}.`);
+  if (site.locationHint !== tx.site.locationHint || site.jurisdiction !== tx.site.jurisdiction) {
+    tx.fail(
+      "site_frozen_field",
+      `The site was created with locationHint ${tx.site.locationHint} and jurisdiction ${tx.site.jurisdiction}.`,
+    );
+  }
+  const { devices, cables, ...rest } = site;
+  const cablesOf = groupCables(cables);
+  let added = 0;
+  let changed = 0;
+  let unchanged = 0;
+  const gone = new Map(tx.sql.all<DeviceRow>("SELECT * FROM device").map((row) => [row.name, row]));
+  for (const device of devices) {
+    const row = gone.get(device.name);
+    gone.delete(device.name);
+    const runs = canonicalJson(cablesOf.get(device.name) ?? []);
+    if (!row) {
+      addDevice(tx, device, runs, actor);
+      added += 1;
+    } else if (row.doc === canonicalJson(device) && row.cables === runs) unchanged += 1;
+    else {
+      changeDevice(tx, row, device, runs, actor);
+      changed += 1;
+    }
+  }
+  for (const row of gone.values()) {
+    removeDevice(tx, row, actor);
+    changed += 1;
+  }
+  const text = canonicalJson(rest);
+  if (added + changed > 0 || readText(tx.sql, "site") !== text) {
+    writeText(tx.sql, "site", text);
+    tx.saveSite({ ...tx.site, revision: tx.site.revision + 1 });
+    record(tx, {
+      subject: "site",
+      id: tx.site.id,
+      kind: "site.imported",
+      actor,
+      data: { revision: tx.site.revision, added, changed, document: tx.deps.sha256(canonicalJson(site)) },
+    });
+  }
+  return { site: siteView(tx.sql, tx.site), added, changed, unchanged };
+}
+
+function groupCables(cables: Cable[]): Map<string, Cable[]> {
+  const out = new Map<string, Cable[]>();
+  for (const cable of cables) {
+    const list = out.get(cable.a.device);
+    if (list) list.push(cable);
+    else out.set(cable.a.device, [cable]);
+  }
+  return out;
+}
+
+function addDevice(tx: Tx, device: ResolvedDevice, cables: string, actor: string): void {
+  const id = tx.id("device");
+  tx.sql.run(
+    "INSERT INTO device (id, name, state, since, asset, doc, cables, version) VALUES (?, ?, 'planned', ?, NULL, ?, ?, 1)",
+    id,
+    device.name,
+    tx.now,
+    canonicalJson(device),
+    cables,
+  );
+  record(tx, {
+    subject: "device",
+    id,
+    kind: "device.planned",
+    actor,
+    data: { name: device.name, rack: device.rack, u: device.u },
+  });
+  bind(tx, id, device, actor);
+  touched(tx, "device", id);
+}
+
+/** Binds the device to the asset of this serial, which may be new to the site (T4). */
+function bind(tx: Tx, deviceId: string, device: ResolvedDevice, actor: string): void {
+  const key = serialKey(device.asset.serial);
+  const known = tx.sql.get<{ id: string; state: string }>("SELECT id, state FROM asset WHERE serial_key = ?", key);
+  const asset = known?.id ?? addAsset(tx, device, key, actor);
+  if (known) {
+    const holder = tx.sql.get<{ name: string }>(
+      "SELECT name FROM device WHERE asset = ? AND id <> ?",
+      known.id,
+      deviceId,
+    );
+    if (holder)
+      tx.fail(
+        "conflict",
+        `The serial ${device.asset.serial} is bound to ${holder.name}; it cannot be ${device.name} too.`,
+      );
+    if (known.state !== "installed")
+      move(tx, { subject: "asset", id: known.id, to: "installed" }, { actor, data: { device: device.name } });
+  }
+  tx.sql.run("UPDATE device SET asset = ?, version = version + 1 WHERE id = ?", asset, deviceId);
+  record(tx, {
+    subject: "asset",
+    id: asset,
+    kind: "asset.bound",
+    actor,
+    data: { device: deviceId, name: device.name },
+  });
+  syncMedia(tx, asset, device, actor);
+  touched(tx, "asset", asset);
+}
+
+function addAsset(tx: Tx, { asset, deviceType }: ResolvedDevice, key: string, actor: string): string {
+  const id = tx.id("asset");
+  tx.sql.run(
+    "INSERT INTO asset (id, serial_key, serial, aliases, tag, manufacturer, model, state, version) VALUES (?, ?, ?, ?, ?, ?, ?, 'installed', 1)",
+    id,
+    key,
+    asset.serial,
+    JSON.stringify(asset.aliases),
+    asset.assetTag ?? null,
+    deviceType.manufacturer,
+    deviceType.model,
+  );
+  record(tx, { subject: "asset", id, kind: "asset.installed", actor, data: { serial: asset.serial, ...deviceType } });
+  return id;
+}
+
+/** Drives of the asset as the file lists them: new ones are added; one that moved here from another asset is refused. */
+function syncMedia(tx: Tx, asset: string, device: ResolvedDevice, actor: string): void {
+  const listed = new Set<string>();
+  for (const medium of device.asset.media) {
+    const key = serialKey(medium.serial);
+    listed.add(key);
+    const row = tx.sql.get<{ id: string; asset: string; doc: string }>(
+      "SELECT id, asset, doc FROM medium WHERE serial_key = ?",
+      key,
+    );
+    const doc = canonicalJson(medium);
+    if (!row) {
+      const id = tx.id("medium");
+      tx.sql.run(
+        "INSERT INTO medium (id, asset, serial_key, doc, state) VALUES (?, ?, ?, ?, 'present')",
+        id,
+        asset,
+        key,
+        doc,
+      );
+      record(tx, {
+        subject: "medium",
+        id,
+        kind: "medium.present",
+        actor,
+        data: { asset, serial: medium.serial, bay: medium.bay },
+      });
+    } else if (row.asset !== asset)
+      tx.fail("conflict", `The drive ${medium.serial} is recorded in another machine than ${device.name}.`);
+    else if (row.doc !== doc) tx.sql.run("UPDATE medium SET doc = ? WHERE id = ?", doc, row.id);
+  }
+  for (const row of mediaOf(tx.sql, asset)) {
+    const { serial } = mediumDoc(row);
+    if (!listed.has(serialKey(serial)) && row.state === "present")
+      move(tx, { subject: "medium", id: row.id, to: "missing" }, { actor, data: { serial } });
+  }
+}
+
+function changeDevice(tx: Tx, row: DeviceRow, device: ResolvedDevice, cables: string, actor: string): void {
+  const lock = tx.sql.get<{ job: string }>("SELECT job FROM lock WHERE device = ?", row.id);
+  if (lock) tx.fail("locked", `${row.name} is held by ${lock.job}; the file changes it.`);
+  const before = deviceDoc(row);
+  tx.sql.run(
+    "UPDATE device SET doc = ?, cables = ?, version = version + 1 WHERE id = ?",
+    canonicalJson(device),
+    cables,
+    row.id,
+  );
+  record(tx, {
+    subject: "device",
+    id: row.id,
+    kind: "device.changed",
+    actor,
+    data: { name: row.name, changed: changedKeys(before, device) },
+  });
+  if (serialKey(before.asset.serial) !== serialKey(device.asset.serial)) {
+    if (!OPEN_STATES.includes(row.state)) {
+      tx.fail(
+        "conflict",
+        `${row.name} is ${row.state} with the serial ${before.asset.serial}; another serial (${device.asset.serial}) is a replacement, not an import.`,
+      );
+    }
+    unbind(tx, row, actor);
+    bind(tx, row.id, device, actor);
+  } else if (row.asset !== null) {
+    const { asset } = device;
+    tx.sql.run(
+      "UPDATE asset SET aliases = ?, tag = ?, version = version + 1 WHERE id = ?",
+      JSON.stringify(asset.aliases),
+      asset.assetTag ?? null,
+      row.asset,
+    );
+    syncMedia(tx, row.asset, device, actor);
+    touched(tx, "asset", row.asset);
+  }
+  touched(tx, "device", row.id);
+}
+
+function removeDevice(tx: Tx, row: DeviceRow, actor: string): void {
+  if (!OPEN_STATES.includes(row.state))
+    tx.fail("conflict", `${row.name} is ${row.state} and not in the file; retire it first.`);
+  if (tx.sql.get("SELECT job FROM lock WHERE device = ?", row.id))
+    tx.fail("locked", `${row.name} is held by a job and not in the file.`);
+  unbind(tx, row, actor);
+  tx.sql.run("DELETE FROM device WHERE id = ?", row.id);
+  record(tx, { subject: "device", id: row.id, kind: "device.removed", actor, data: { name: row.name } });
+  tx.dirty("device", row.id, row.version + 1);
+}
+
+function unbind(tx: Tx, row: DeviceRow, actor: string): void {
+  if (row.asset === null) return;
+  const asset = row.asset;
+  tx.sql.run("UPDATE device SET asset = NULL, version = version + 1 WHERE id = ?", row.id);
+  if (assetById(tx.sql, asset)?.state === "installed")
+    move(tx, { subject: "asset", id: asset, to: "stored" }, { actor, data: { device: row.name } });
+}
+
+const changedKeys = (a: ResolvedDevice, b: ResolvedDevice): string[] =>
+  (Object.keys(b) as (keyof ResolvedDevice)[]).filter((key) => canonicalJson(a[key]) !== canonicalJson(b[key]));
+
+/** Serials compare without case (T2). */
+export const serialKey = (serial: string): string => serial.trim().toLowerCase();

@@ -1,0 +1,171 @@
+/** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
+import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+import { type Plan, planHash } from "../../../shared/model/plan.ts";
+import type { PlanView } from "../../../shared/model/views.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import type { PlanDevice, Workflow } from "../../workflows/workflow.ts";
+import { budgetVerdict, killSwitchVerdict, lockVerdict } from "./guards.ts";
+import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
+import { restOf } from "./site.ts";
+import { readText, type Tx, writeText } from "./tx.ts";
+
+/** A plan may be started for this long: older ones no longer describe the world. */
+export const PLAN_TTL_MS = 24 * 3_600_000;
+
+export interface PlanRow {
+  id: string;
+  hash: string;
+  created_at: number;
+  expires_at: number;
+  job: string | null;
+}
+
+interface Intent {
+  workflow: string;
+  targets: string[];
+  params: Record<string, unknown>;
+}
+
+/** Builds the plan of an intent and stores it. Refuses what could not start now for reasons that waiting does not mend. */
+export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
+  const workflow = tx.deps.workflows.get(intent.workflow);
+  if (!workflow)
+    return tx.fail(
+      "workflow_unknown",
+      `There is no workflow ${intent.workflow}; there are: ${[...tx.deps.workflows.keys()].join(", ")}.`,
+    );
+  const rows = targetRows(tx, intent.targets, workflow);
+  const built = workflow.plan({
+    planId: tx.id("plan"),
+    site: tx.site.id,
+    siteName: tx.site.name,
+    requester: actor,
+    expiresAt: tx.now + PLAN_TTL_MS,
+    devices: rows.map((row) => planDevice(tx.sql, row)),
+    images: restOf(tx.sql)?.images ?? [],
+    params: intent.params,
+  });
+  if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
+  const plan = built.value;
+  writeText(tx.sql, plan.id, JSON.stringify(plan));
+  tx.sql.run(
+    "INSERT INTO plan (id, hash, created_at, expires_at, job) VALUES (?, ?, ?, ?, NULL)",
+    plan.id,
+    planHash(plan, tx.deps.sha256),
+    tx.now,
+    plan.expiresAt,
+  );
+  return plan;
+}
+
+function targetRows(tx: Tx, names: string[], workflow: Workflow): DeviceRow[] {
+  // T1: explicit, never none.
+  if (names.length === 0) return tx.fail("targets_required", "The plan names no target.");
+  const found = new Map<string, DeviceRow>();
+  const unknown: string[] = [];
+  for (const name of names) {
+    const row = findDevice(tx.sql, name);
+    if (row) found.set(row.id, row);
+    else unknown.push(name);
+  }
+  if (unknown.length > 0)
+    return tx.fail("target_unknown", `${tx.site.name} has no device ${unknown.slice(0, 10).join(", ")}.`);
+  if (found.size > workflow.maxTargets)
+    return tx.fail(
+      "too_many_targets",
+      `${found.size} targets; ${workflow.name} takes at most ${workflow.maxTargets} in one plan.`,
+    );
+  const rows = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  const wrong = rows.filter((row) => !workflow.startsFrom.includes(row.state));
+  if (wrong.length > 0) {
+    const list = wrong.slice(0, 10).map((row) => `${row.name} is ${row.state}`);
+    return tx.fail(
+      "target_state",
+      `${workflow.name} starts from ${workflow.startsFrom.join(" or ")}: ${list.join(", ")}.`,
+    );
+  }
+  return rows;
+}
+
+/** What a workflow is told of a device. */
+export function planDevice(sql: Sql, row: DeviceRow): PlanDevice {
+  const asset = row.asset === null ? undefined : assetById(sql, row.asset);
+  return {
+    id: row.id,
+    state: row.state,
+    doc: deviceDoc(row),
+    asset: asset
+      ? { id: asset.id, state: asset.state, serial: asset.serial, aliases: JSON.parse(asset.aliases) as string[] }
+      : null,
+    media: asset
+      ? mediaOf(sql, asset.id).map((m) => {
+          const { bay, serial, sizeBytes } = mediumDoc(m);
+          return { id: m.id, bay, serial, sizeBytes, state: m.state };
+        })
+      : [],
+  };
+}
+
+export const planRow = (sql: Sql, id: string) => sql.get<PlanRow>("SELECT * FROM plan WHERE id = ?", id);
+
+/** The stored plan itself. */
+export function readPlan(sql: Sql, id: string): Plan | undefined {
+  const text = readText(sql, id);
+  return text === undefined ? undefined : (JSON.parse(text) as Plan);
+}
+
+export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
+  const row = planRow(sql, id);
+  const plan = readPlan(sql, id);
+  if (!row || !plan) return refuse("plan_unknown", `There is no plan ${id}.`);
+  const racks = new Set<string>();
+  for (const { device } of plan.targets) {
+    const found = deviceById(sql, device);
+    if (found) racks.add(deviceDoc(found).rack);
+  }
+  return ok({
+    plan,
+    hash: row.hash,
+    createdAt: row.created_at,
+    job: row.job,
+    impact: {
+      targets: plan.targets.length,
+      steps: plan.steps.length,
+      bytesToWrite: plan.steps.reduce((sum, s) => sum + bytesOf(s.params), 0),
+      racks: [...racks].sort(),
+    },
+    guards: [lockVerdict(sql, plan), killSwitchVerdict(sql), budgetVerdict(sql, now)],
+  });
+}
+
+function bytesOf(params: Record<string, unknown>): number {
+  const image = params.image;
+  return typeof image === "object" && image !== null && "sizeBytes" in image && typeof image.sizeBytes === "number"
+    ? image.sizeBytes
+    : 0;
+}
+
+/**
+ * Whether a stored plan still fits the world: every target the same device with the same asset, in a state to start
+ * from. What is different is said by name.
+ */
+export function staleness(tx: Tx, plan: Plan): string | undefined {
+  const workflow = tx.deps.workflows.get(plan.workflow);
+  for (const target of plan.targets) {
+    const row = deviceById(tx.sql, target.device);
+    if (!row) return `${target.name} is no longer a device of this site.`;
+    if (row.asset !== target.asset) return `${target.name} has another asset than when it was planned.`;
+    if (workflow && !workflow.startsFrom.includes(row.state)) return `${target.name} is ${row.state} now.`;
+    const { install } = deviceDoc(row);
+    if (
+      JSON.stringify(install?.bmc) !== JSON.stringify(target.bmc) ||
+      JSON.stringify(install?.boot) !== JSON.stringify(target.boot)
+    ) {
+      return `${target.name} has another BMC address or boot port than when it was planned.`;
+    }
+    const chosen = target.media.find((m) => m.chosen);
+    if (install?.systemDrive !== chosen?.serial)
+      return `${target.name} has another system drive than when it was planned.`;
+  }
+  return undefined;
+}

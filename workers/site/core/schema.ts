@@ -1,0 +1,84 @@
+import type { Sql } from "../../../shared/sql.ts";
+
+/**
+ * The site's tables, as an append-only list of steps: a step that has shipped is never edited. Keys are TEXT in
+ * WITHOUT ROWID tables, since each row of such a table costs one row written and no more; secondary indexes are few and
+ * partial, since each costs another (platform.md 1.2).
+ */
+export const migrations: readonly string[][] = [
+  [
+    // One value per name: site, epoch, permit, frozen, meter.
+    `CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID`,
+    // What the site file says beside its devices, in parts that fit a row.
+    `CREATE TABLE text_part (key TEXT, n INTEGER, text TEXT NOT NULL, PRIMARY KEY (key, n)) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE device (
+       id TEXT PRIMARY KEY, name TEXT NOT NULL, state TEXT NOT NULL, since INTEGER NOT NULL, asset TEXT,
+       doc TEXT NOT NULL, cables TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    `CREATE UNIQUE INDEX device_name ON device (name)`,
+    // T4: one asset to a device, one device to an asset.
+    `CREATE UNIQUE INDEX device_asset ON device (asset) WHERE asset IS NOT NULL`,
+    `CREATE TABLE asset (
+       id TEXT PRIMARY KEY, serial_key TEXT NOT NULL, serial TEXT NOT NULL, aliases TEXT NOT NULL, tag TEXT,
+       manufacturer TEXT NOT NULL, model TEXT NOT NULL, state TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    `CREATE UNIQUE INDEX asset_serial ON asset (serial_key)`,
+    `CREATE TABLE medium (
+       id TEXT PRIMARY KEY, asset TEXT NOT NULL, serial_key TEXT NOT NULL, doc TEXT NOT NULL, state TEXT NOT NULL) STRICT, WITHOUT ROWID`,
+    `CREATE UNIQUE INDEX medium_serial ON medium (serial_key)`,
+    `CREATE INDEX medium_asset ON medium (asset)`,
+    `CREATE TABLE plan (
+       id TEXT PRIMARY KEY, hash TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, job TEXT) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE job (
+       id TEXT PRIMARY KEY, plan TEXT NOT NULL, plan_hash TEXT NOT NULL, workflow TEXT NOT NULL, requester TEXT NOT NULL,
+       state TEXT NOT NULL, created_at INTEGER NOT NULL, ended_at INTEGER, cancelled_by TEXT) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE idempotency (actor TEXT, key TEXT, body_hash TEXT NOT NULL, job TEXT NOT NULL, PRIMARY KEY (actor, key)) STRICT, WITHOUT ROWID`,
+    // The steps of a target are those with from_n <= n <= to_n.
+    `CREATE TABLE job_target (
+       job TEXT, device TEXT, ord INTEGER NOT NULL, state TEXT NOT NULL, waiting_on TEXT, failure TEXT, agent TEXT,
+       wrote INTEGER NOT NULL, from_n INTEGER NOT NULL, to_n INTEGER NOT NULL, started_at INTEGER, ended_at INTEGER,
+       body TEXT NOT NULL, PRIMARY KEY (job, device)) STRICT, WITHOUT ROWID`,
+    // "at" by state: ready = not before; leased, running = deadline; unknown = since.
+    `CREATE TABLE step (
+       job TEXT, n INTEGER, device TEXT NOT NULL, state TEXT NOT NULL, at INTEGER, attempt INTEGER NOT NULL, failures INTEGER NOT NULL,
+       resolve INTEGER NOT NULL, lease TEXT, epoch INTEGER, agent TEXT, ready_at INTEGER, leased_at INTEGER, started_at INTEGER,
+       finished_at INTEGER, ended_at INTEGER, failure TEXT, result TEXT, evidence TEXT, body TEXT NOT NULL,
+       PRIMARY KEY (job, n)) STRICT, WITHOUT ROWID`,
+    // Work that waits or runs. A step leaves the index when it ends.
+    `CREATE INDEX step_open ON step (state, at) WHERE state IN ('ready', 'leased', 'running', 'unknown')`,
+    `CREATE TABLE lock (device TEXT PRIMARY KEY, job TEXT NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE event (job TEXT, seq INTEGER, at INTEGER NOT NULL, kind TEXT NOT NULL, device TEXT, step TEXT, data TEXT NOT NULL,
+       PRIMARY KEY (job, seq)) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE ledger (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL, subject TEXT NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL,
+       actor TEXT NOT NULL, job TEXT, data TEXT NOT NULL, prev_hash TEXT NOT NULL, hash TEXT NOT NULL) STRICT`,
+    `CREATE TABLE agent (
+       id TEXT PRIMARY KEY, name TEXT NOT NULL, key TEXT NOT NULL, version TEXT NOT NULL, enrolled_at INTEGER NOT NULL,
+       revoked_at INTEGER, lease_until INTEGER NOT NULL, row_version INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE enrol_token (hash TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, used_by TEXT) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE finding (
+       "check" TEXT, object TEXT, name TEXT NOT NULL, severity TEXT NOT NULL, state TEXT NOT NULL, text TEXT NOT NULL, next TEXT NOT NULL,
+       opened_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL, closed_at INTEGER, times INTEGER NOT NULL, clean INTEGER NOT NULL,
+       version INTEGER NOT NULL, PRIMARY KEY ("check", object)) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE audit (
+       key TEXT PRIMARY KEY, state TEXT NOT NULL, started_at INTEGER NOT NULL, due INTEGER NOT NULL, ended_at INTEGER,
+       expected INTEGER NOT NULL, "read" INTEGER NOT NULL, opened INTEGER NOT NULL, closed INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    // What waits to be sent to the read model; the payload is read when it is sent.
+    `CREATE TABLE outbox (kind TEXT, id TEXT, version INTEGER NOT NULL, at INTEGER NOT NULL, fails INTEGER NOT NULL, parked TEXT,
+       PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID`,
+  ],
+];
+
+/** Brings the tables to the newest version; safe to call at every start. */
+export function migrate(sql: Sql): void {
+  sql.transact(() => {
+    sql.run(
+      "CREATE TABLE IF NOT EXISTS schema_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT",
+    );
+    const at = sql.get<{ version: number }>("SELECT version FROM schema_version")?.version ?? 0;
+    for (const statements of migrations.slice(at)) for (const statement of statements) sql.run(statement);
+    if (at < migrations.length) {
+      sql.run(
+        "INSERT INTO schema_version (one, version) VALUES (1, ?) ON CONFLICT DO UPDATE SET version = excluded.version",
+        migrations.length,
+      );
+    }
+  });
+}

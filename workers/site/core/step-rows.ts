@@ -1,0 +1,70 @@
+/** How steps and the targets of a job lie in their tables. */
+
+import type { ActionSpec } from "../../../shared/actions/action.ts";
+import { type ActionName, actionSpec, isActionName } from "../../../shared/actions/index.ts";
+import type { StepState, TargetState } from "../../../shared/model/job.ts";
+import type { PlanStep, PlanTarget } from "../../../shared/model/plan.ts";
+import type { Sql } from "../../../shared/sql.ts";
+
+export interface StepRow {
+  job: string;
+  n: number;
+  device: string;
+  state: StepState;
+  at: number | null;
+  attempt: number;
+  failures: number;
+  resolve: number;
+  lease: string | null;
+  epoch: number | null;
+  agent: string | null;
+  ready_at: number | null;
+  leased_at: number | null;
+  started_at: number | null;
+  finished_at: number | null;
+  ended_at: number | null;
+  failure: string | null;
+  result: string | null;
+  evidence: string | null;
+  body: string;
+}
+
+export interface TargetRow {
+  job: string;
+  device: string;
+  ord: number;
+  state: TargetState;
+  waiting_on: string | null;
+  failure: string | null;
+  /** The agent that works on it: a boot lives in one agent's journal. */
+  agent: string | null;
+  /** 1 from the moment a step that writes was leased. */
+  wrote: number;
+  from_n: number;
+  to_n: number;
+  started_at: number | null;
+  ended_at: number | null;
+  body: string;
+}
+
+export const stepBody = (row: StepRow): PlanStep => JSON.parse(row.body) as PlanStep;
+export const targetBody = (row: TargetRow): PlanTarget => JSON.parse(row.body) as PlanTarget;
+
+/** The action's contract. A stored plan may name an action that this version no longer has. */
+export const specOf = (body: PlanStep): ActionSpec | undefined =>
+  isActionName(body.action) ? actionSpec(body.action satisfies ActionName) : undefined;
+
+export const stepRow = (sql: Sql, job: string, n: number) =>
+  sql.get<StepRow>("SELECT * FROM step WHERE job = ? AND n = ?", job, n);
+export const stepsOf = (sql: Sql, t: TargetRow) =>
+  sql.all<StepRow>(
+    "SELECT * FROM step WHERE job = ? AND n BETWEEN ? AND ? AND device = ? ORDER BY n",
+    t.job,
+    t.from_n,
+    t.to_n,
+    t.device,
+  );
+export const targetRow = (sql: Sql, job: string, device: string) =>
+  sql.get<TargetRow>("SELECT * FROM job_target WHERE job = ? AND device = ?", job, device);
+export const targetsOf = (sql: Sql, job: string) =>
+  sql.all<TargetRow>("SELECT * FROM job_target WHERE job = ? ORDER BY ord", job);

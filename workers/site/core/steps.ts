@@ -1,0 +1,178 @@
+/** What happens to a step when its attempt ends: three outcomes (J4), each with one next thing. */
+import type { ActionSpec } from "../../../shared/actions/action.ts";
+import type { Millis, Random } from "../../../shared/deps.ts";
+import type { Failure, StepState } from "../../../shared/model/job.ts";
+import type { Report } from "../../../shared/protocol/agent.ts";
+import { jobRow } from "./job-views.ts";
+import { record } from "./ledger.ts";
+import { move } from "./moves.ts";
+import { type StepRow, specOf, stepBody, stepRow, stepsOf, targetRow } from "./step-rows.ts";
+import { endTarget, failTarget } from "./targets.ts";
+import type { Tx } from "./tx.ts";
+
+/**
+ * How long a step may stay in a state, ms, and what then happens; total over the states (J3). `action`: the deadline of
+ * the step's action, which is laid down in its row when it is leased.
+ */
+export const stateLimits = {
+  blocked: { limit: "none", ends: "bounded by the steps it needs, each of which has a limit" },
+  ready: { limit: 6 * 3_600_000, ends: "fails with agent_silent" },
+  leased: { limit: "action", ends: "fails with deadline_exceeded" },
+  running: { limit: "action", ends: "fails with deadline_exceeded" },
+  unknown: { limit: 6 * 3_600_000, ends: "fails with agent_silent" },
+  succeeded: { limit: "none", ends: "final" },
+  failed: { limit: "none", ends: "final" },
+  skipped: { limit: "none", ends: "final" },
+  cancelled: { limit: "none", ends: "final" },
+} as const satisfies { readonly [S in StepState]: { limit: Millis | "action" | "none"; ends: string } };
+
+/** Attempts that were lost without a report do not count as tries; this many in all are the bound (J10). */
+export const MAX_ATTEMPTS = 40;
+
+/** Delay before try `failures + 1`, ms: base × 2^(n-1), at most max, plus up to a fifth so that a rack does not retry in step. */
+export function backoff(spec: ActionSpec, failures: number, random: Random): Millis {
+  const { baseSeconds, maxSeconds } = spec.retry;
+  const delay = Math.min(baseSeconds * 2 ** (failures - 1), maxSeconds) * 1000;
+  return Math.round(delay * (1 + (random.uint32() / 2 ** 32) * 0.2));
+}
+
+/** Applies a report to the step whose lease it carries. */
+export function applyReport(tx: Tx, step: StepRow, report: Report): void {
+  tx.sql.run(
+    "UPDATE step SET started_at = ?, finished_at = ?, evidence = ? WHERE job = ? AND n = ?",
+    report.startedAt,
+    report.finishedAt,
+    report.evidence ? JSON.stringify(report.evidence) : null,
+    step.job,
+    step.n,
+  );
+  if (report.outcome === "succeeded") return succeed(tx, step, report.result);
+  if (report.outcome === "failed")
+    return failStep(
+      tx,
+      step,
+      report.failure ?? { code: "agent_defect", detail: "The agent reported a failure without saying which." },
+    );
+  return loseStep(tx, step, "the agent cannot say how the attempt ended");
+}
+
+function succeed(tx: Tx, step: StepRow, result: unknown): void {
+  const body = stepBody(step);
+  const checked = specOf(body)?.result.safeParse(result);
+  if (checked && !checked.success) {
+    return failStep(tx, step, {
+      code: "agent_defect",
+      detail: `The result of ${body.action} does not fit its contract: ${checked.error.issues[0]?.path.join(".")}`,
+    });
+  }
+  tx.sql.run(
+    "UPDATE step SET state = 'succeeded', at = NULL, ended_at = ?, result = ?, failure = NULL WHERE job = ? AND n = ?",
+    tx.now,
+    JSON.stringify(result ?? null),
+    step.job,
+    step.n,
+  );
+  tx.event(step.job, "step.succeeded", { device: step.device, step: body.name });
+  const actor = `agent:${step.agent}`;
+  for (const mark of body.marks?.success ?? []) move(tx, mark, { actor, job: step.job });
+  if (body.action === "ramdisk.writeImage") recordWrite(tx, step, result, actor);
+  readyNext(tx, step);
+}
+
+/** What a medium now holds is part of its history, although its state is the same. */
+function recordWrite(tx: Tx, step: StepRow, result: unknown, actor: string): void {
+  const { medium, image } = stepBody(step).params as { medium: { medium: string }; image: { name: string } };
+  record(tx, {
+    subject: "medium",
+    id: medium.medium,
+    kind: "medium.written",
+    actor,
+    job: step.job,
+    data: { image: image.name, proof: result },
+  });
+}
+
+/** Steps whose needs are met become ready; with none left the target has succeeded. */
+function readyNext(tx: Tx, done: StepRow): void {
+  const target = targetRow(tx.sql, done.job, done.device);
+  if (!target) return;
+  if (jobRow(tx.sql, done.job)?.cancelled_by) {
+    return endTarget(tx, target, "cancelled", { code: "cancelled", detail: "Cancelled before the next step." });
+  }
+  const steps = stepsOf(tx.sql, target);
+  const succeeded = new Set(steps.filter((s) => s.state === "succeeded").map((s) => s.n));
+  if (succeeded.size === steps.length) return endTarget(tx, target, "succeeded", null);
+  for (const step of steps) {
+    if (step.state !== "blocked" || !stepBody(step).needs.every((n) => succeeded.has(n))) continue;
+    tx.sql.run(
+      "UPDATE step SET state = 'ready', at = ?, ready_at = ? WHERE job = ? AND n = ?",
+      tx.now,
+      tx.now,
+      step.job,
+      step.n,
+    );
+  }
+}
+
+/** A failed try: another one where the action allows it, else the end of the target (J8: it starts at this step again). */
+export function failStep(tx: Tx, step: StepRow, failure: Failure): void {
+  const body = stepBody(step);
+  const spec = specOf(body);
+  const failures = step.failures + 1;
+  const again = spec?.retryOn.includes(failure.code) && failures < spec.retry.tries && step.attempt < MAX_ATTEMPTS;
+  const target = targetRow(tx.sql, step.job, step.device);
+  if (again && spec && !jobRow(tx.sql, step.job)?.cancelled_by) {
+    const at = tx.now + backoff(spec, failures, tx.random);
+    tx.sql.run(
+      "UPDATE step SET state = 'ready', at = ?, ready_at = ?, failures = ?, failure = ? WHERE job = ? AND n = ?",
+      at,
+      at,
+      failures,
+      JSON.stringify(failure),
+      step.job,
+      step.n,
+    );
+    tx.event(
+      step.job,
+      "step.retry",
+      { device: step.device, step: body.name },
+      { failure, attempt: step.attempt, notBefore: at },
+    );
+    return;
+  }
+  tx.sql.run(
+    "UPDATE step SET state = 'failed', at = NULL, ended_at = ?, failures = ?, failure = ? WHERE job = ? AND n = ?",
+    tx.now,
+    failures,
+    JSON.stringify(failure),
+    step.job,
+    step.n,
+  );
+  tx.event(step.job, "step.failed", { device: step.device, step: body.name }, { failure, attempt: step.attempt });
+  if (target) failTarget(tx, target, failure);
+}
+
+/**
+ * The attempt's outcome is not known: the state is read before anything else (J4), by the next attempt, which carries
+ * `resolve`. A report of the lost attempt that still comes in is the truth and is taken, as long as no newer attempt
+ * has been leased.
+ */
+export function loseStep(tx: Tx, step: StepRow, why: string): void {
+  tx.sql.run(
+    "UPDATE step SET state = 'unknown', at = ?, resolve = 1 WHERE job = ? AND n = ?",
+    tx.now,
+    step.job,
+    step.n,
+  );
+  tx.event(
+    step.job,
+    "step.unknown",
+    { device: step.device, step: stepBody(step).name },
+    { why, attempt: step.attempt },
+  );
+  if (step.attempt >= MAX_ATTEMPTS) {
+    const lost = stepRow(tx.sql, step.job, step.n);
+    if (lost)
+      failStep(tx, lost, { code: "agent_silent", detail: `${MAX_ATTEMPTS} attempts were lost without a report.` });
+  }
+}

@@ -1,0 +1,117 @@
+/** The one exchange with an agent: reports in, renewals, new leases and audit questions out. Repeating it is harmless. */
+import { isFinal } from "../../../shared/model/job.ts";
+import {
+  AGENT_PROTOCOL,
+  POLL_BUSY_MS,
+  POLL_IDLE_MS,
+  type Progress,
+  type Report,
+  type SyncReply,
+  type SyncRequest,
+} from "../../../shared/protocol/agent.ts";
+import { auditTargets, takeObservations } from "./audits.ts";
+import { foundUnknown } from "./findings.ts";
+import { type AgentRow, agentRow, handOut, heldBy, redeliver, renew } from "./leases.ts";
+import type { ProgressBoard } from "./progress.ts";
+import { stepBody, stepRow, targetRow } from "./step-rows.ts";
+import { applyReport, loseStep } from "./steps.ts";
+import type { Tx } from "./tx.ts";
+
+export function sync(tx: Tx, agentId: string, request: SyncRequest, board: ProgressBoard): SyncReply {
+  const agent = agentRow(tx, agentId);
+  if (!agent || agent.revoked_at !== null) return tx.fail("agent_revoked", `The agent ${agentId} may not work here.`);
+  if (request.v !== AGENT_PROTOCOL)
+    return tx.fail(
+      "version_unsupported",
+      `Version ${request.v} of the agent protocol is not spoken here; ${AGENT_PROTOCOL} is.`,
+    );
+  const acks = request.reports.map((report) => {
+    takeReport(tx, agent, report);
+    return report.lease;
+  });
+  for (const progress of request.progress) takeProgress(tx, agent, progress, board);
+  if (request.audit) takeObservations(tx, request.audit.window, request.audit.observations, board.auditRead);
+  for (const unknown of request.unknown ?? []) foundUnknown(tx, unknown);
+  noteVersion(tx, agent, request.version);
+
+  const holding = new Set(request.holding);
+  // First of all, so that leases given below count from now and no second renewal is due for them.
+  const renewed = renew(tx, agent, request.holding);
+  const again = redeliver(tx, agent, holding);
+  const fresh = handOut(tx, agent, request.free);
+  const mine = new Set(heldBy(tx, agent.id).map((s) => s.lease));
+  const audit = auditTargets(tx, board.auditRead);
+  const busy = mine.size > 0 || fresh.length > 0;
+  return {
+    v: AGENT_PROTOCOL,
+    now: tx.now,
+    acks,
+    leases: [...again, ...fresh],
+    renewed,
+    revoked: request.holding.filter((lease) => !mine.has(lease) && !acks.includes(lease)),
+    ...(request.boots && { ended: request.boots.filter((b) => targetEnded(tx, b.job, b.device)) }),
+    ...(audit && { audit }),
+    more: fresh.length > 0 && fresh.length === request.free,
+    nextPollMs: busy ? POLL_BUSY_MS : POLL_IDLE_MS,
+  };
+}
+
+function targetEnded(tx: Tx, job: string, device: string): boolean {
+  const target = targetRow(tx.sql, job, device);
+  return !target || isFinal.target(target.state);
+}
+
+/** L4, L6: applied once, and only if it is of the attempt that the step is at; anything else changes nothing. */
+function takeReport(tx: Tx, agent: AgentRow, report: Report): void {
+  const step = stepRow(tx.sql, report.job, report.step);
+  const current =
+    step !== undefined && step.lease === report.lease && step.epoch === report.epoch && step.agent === agent.id;
+  if (current && (step.state === "leased" || step.state === "running" || step.state === "unknown")) {
+    if (report.outcome === "unknown" && step.state === "unknown") return;
+    applyReport(tx, step, report);
+    return;
+  }
+  // The same report again, its acknowledgement was lost: nothing to say.
+  if (!step || current) return;
+  tx.event(
+    report.job,
+    "report.dropped",
+    { device: step.device, step: stepBody(step).name },
+    { lease: report.lease, epoch: report.epoch, newest: step.epoch, outcome: report.outcome },
+  );
+}
+
+function takeProgress(tx: Tx, agent: AgentRow, progress: Progress, board: ProgressBoard): void {
+  const step = stepRow(tx.sql, progress.job, progress.step);
+  if (!step || step.lease !== progress.lease || step.agent !== agent.id) return;
+  if (step.state === "leased") {
+    tx.sql.run("UPDATE step SET state = 'running' WHERE job = ? AND n = ?", step.job, step.n);
+    tx.event(step.job, "step.running", { device: step.device, step: stepBody(step).name });
+  } else if (step.state !== "running") return;
+  board.set(step.job, step.n, progress);
+  tx.effect({
+    kind: "events",
+    events: [
+      {
+        job: step.job,
+        seq: 0,
+        at: tx.now,
+        kind: "step.progress",
+        device: step.device,
+        step: stepBody(step).name,
+        data: { percent: progress.percent, ...(progress.text !== undefined && { text: progress.text }) },
+      },
+    ],
+  });
+}
+
+function noteVersion(tx: Tx, agent: AgentRow, version: string): void {
+  if (agent.version === version) return;
+  tx.sql.run("UPDATE agent SET version = ?, row_version = row_version + 1 WHERE id = ?", version, agent.id);
+  tx.dirty("agent", agent.id, agent.row_version + 1);
+}
+
+/** An agent that starts anew may hold leases that it will never report on; when it is revoked they are lost at once. */
+export function loseAllOf(tx: Tx, agent: string, why: string): void {
+  for (const step of heldBy(tx, agent)) loseStep(tx, step, why);
+}

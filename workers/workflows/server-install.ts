@@ -1,0 +1,189 @@
+import { type Outcome, ok, type Problem, refuse } from "../../shared/errors.ts";
+import type { Plan, PlanStep, PlanTarget } from "../../shared/model/plan.ts";
+import type { Image } from "../../shared/model/site.ts";
+import { chain, type PlanDevice, step, type Workflow } from "./workflow.ts";
+
+/**
+ * Brings a racked server with blank media into service (workflows 6.3). A first install is not destructive (T5): the
+ * asset is in no service, and the RAM environment proves the drive blank in the same boot, or nothing is written.
+ */
+export const serverInstall: Workflow = {
+  name: "server.install",
+  title: "Install a server onto a blank drive and bring it into service",
+  startsFrom: ["planned", "failed"],
+  // A reviewer reads the plan, and it crosses to the agent and the CLI whole.
+  maxTargets: 500,
+  plan(input) {
+    const targets: PlanTarget[] = [];
+    const steps: PlanStep[] = [];
+    const problems: Problem[] = [];
+    for (const device of input.devices) {
+      const resolved = resolve(device, input.images);
+      if (!resolved.ok) {
+        problems.push(resolved.problem);
+        continue;
+      }
+      targets.push(resolved.value.target);
+      steps.push(...chain(steps.length, installSteps(device, resolved.value)));
+    }
+    const first = problems[0];
+    if (first) return refuse(first.code, problems.map((p) => p.detail).join(" "));
+    return ok({
+      v: 1,
+      id: input.planId,
+      site: input.site,
+      siteName: input.siteName,
+      workflow: serverInstall.name,
+      mode: "first-install",
+      requester: input.requester,
+      approvals: 0,
+      expiresAt: input.expiresAt,
+      targets,
+      steps,
+    } satisfies Plan);
+  },
+};
+
+interface Resolved {
+  target: PlanTarget;
+  image: Image;
+  medium: PlanTarget["media"][number];
+  bom: NonNullable<PlanDevice["doc"]["install"]>["bom"];
+}
+
+function resolve({ id, doc, asset, media }: PlanDevice, images: Image[]): Outcome<Resolved> {
+  const { install, name } = doc;
+  if (!install) return refuse("target_state", `${name} has no hardware class, so nothing says how to install it.`);
+  if (!asset) return refuse("target_state", `${name} has no asset bound to it.`);
+  const image = images.find((i) => i.name === install.image);
+  if (!image)
+    return refuse("image_unavailable", `${name} wants the image ${install.image}, which the site does not list.`);
+  const frozen = media.map((m) => ({
+    id: m.id,
+    bay: m.bay,
+    serial: m.serial,
+    sizeBytes: m.sizeBytes,
+    chosen: m.serial === install.systemDrive,
+  }));
+  const medium = frozen.find((m) => m.chosen);
+  if (!medium) return refuse("disk_missing", `${name} has no drive with the serial ${install.systemDrive}.`);
+  const target: PlanTarget = {
+    device: id,
+    name,
+    asset: asset.id,
+    serial: asset.serial,
+    aliases: asset.aliases,
+    bmc: install.bmc,
+    boot: install.boot,
+    media: frozen,
+  };
+  return ok({ target, image, medium, bom: install.bom });
+}
+
+function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolved): Omit<PlanStep, "n" | "needs">[] {
+  const on = target.device;
+  const bmc = `BMC ${target.bmc.address}`;
+  const drive = `drive ${medium.serial} in ${medium.bay}`;
+  const ref = { medium: medium.id, serial: medium.serial, sizeBytes: medium.sizeBytes };
+  return [
+    step({
+      target: on,
+      name: "identify",
+      action: "bmc.identify",
+      params: {},
+      touches: `${bmc}: reads serial and power state`,
+      waitingOn: "the BMC to tell its serial",
+      start: [{ subject: "device", id: device.id, to: "installing" }],
+    }),
+    step({
+      target: on,
+      name: "inventory",
+      action: "bmc.inventory",
+      params: { bom },
+      touches: `${bmc}: reads the inventory`,
+      waitingOn: "the BMC to tell its inventory",
+    }),
+    step({
+      target: on,
+      name: "arm-netboot",
+      action: "netboot.arm",
+      params: { environment: "ramdisk" },
+      touches: `agent: the next boot of ${target.boot.mac} loads the RAM environment, once`,
+      waitingOn: "the agent to arm netboot",
+    }),
+    step({
+      target: on,
+      name: "boot-override",
+      action: "bmc.bootOverride",
+      params: { target: "Pxe", mode: "UEFI" },
+      touches: `${bmc}: sets the one-time boot source to network`,
+      waitingOn: "the BMC to take the boot override",
+    }),
+    step({
+      target: on,
+      name: "power-on",
+      action: "bmc.power",
+      params: { state: "On" },
+      touches: `${bmc}: powers the machine on`,
+      waitingOn: "the BMC to report the machine on",
+    }),
+    step({
+      target: on,
+      name: "in-ram",
+      action: "ramdisk.await",
+      params: { target: "Pxe", mode: "UEFI" },
+      touches: "the machine: loads the RAM environment",
+      waitingOn: "the machine to start its RAM environment and phone home",
+    }),
+    step({
+      target: on,
+      name: "inventory-inside",
+      action: "ramdisk.inventory",
+      params: { bom },
+      touches: "the machine: reads its parts from inside",
+      waitingOn: "the RAM environment to tell its inventory",
+    }),
+    step({
+      target: on,
+      name: "prove-blank",
+      action: "ramdisk.proveBlank",
+      params: { medium: ref },
+      touches: `${drive}: reads`,
+      waitingOn: "the RAM environment to prove the drive blank",
+    }),
+    step({
+      target: on,
+      name: "write-image",
+      action: "ramdisk.writeImage",
+      params: { medium: ref, image },
+      touches: `${drive}: writes ${image.name} (${image.sizeBytes} bytes) and reads it back`,
+      waitingOn: "the image to be written and verified",
+      writes: true,
+    }),
+    step({
+      target: on,
+      name: "boot-disk",
+      action: "ramdisk.bootDisk",
+      params: { medium: ref },
+      touches: "the machine: restarts from the written drive; netboot is disarmed",
+      waitingOn: "the machine to restart from its drive",
+    }),
+    step({
+      target: on,
+      name: "first-boot",
+      action: "os.firstBoot",
+      params: {},
+      touches: "nothing: waits",
+      waitingOn: "the installed system to phone home",
+    }),
+    step({
+      target: on,
+      name: "acceptance",
+      action: "bmc.accept",
+      params: {},
+      touches: `${bmc}: reads serial, power and boot source`,
+      waitingOn: "the last checks before service",
+      success: [{ subject: "device", id: device.id, to: "active" }],
+    }),
+  ];
+}

@@ -1,0 +1,69 @@
+import type { ActionName, ParamsOf } from "../../shared/actions/index.ts";
+import type { Outcome } from "../../shared/errors.ts";
+import type { AssetState, DeviceState, MediumState } from "../../shared/model/lifecycle.ts";
+import type { Mark, Plan, PlanStep } from "../../shared/model/plan.ts";
+import type { Image, ResolvedDevice } from "../../shared/model/site.ts";
+
+/** One device as the site knows it when a plan is made. */
+export interface PlanDevice {
+  id: string;
+  state: DeviceState;
+  doc: ResolvedDevice;
+  asset: { id: string; state: AssetState; serial: string; aliases: string[] } | null;
+  media: { id: string; bay: string; serial: string; sizeBytes: number; state: MediumState }[];
+}
+
+export interface PlanInput {
+  planId: string;
+  site: string;
+  siteName: string;
+  requester: string;
+  /** Unix ms. */
+  expiresAt: number;
+  devices: PlanDevice[];
+  images: Image[];
+  params: Record<string, unknown>;
+}
+
+/** A workflow turns intent and inventory into a plan. It is pure: the same input gives the same plan, so a plan can be reviewed. */
+export interface Workflow {
+  name: string;
+  title: string;
+  /** States that a target may be in when the plan is made and when it starts. */
+  startsFrom: readonly DeviceState[];
+  maxTargets: number;
+  plan(input: PlanInput): Outcome<Plan>;
+}
+
+/** Builds one step with its parameters checked against the action's contract by the compiler. */
+export function step<A extends ActionName>(spec: {
+  target: string;
+  name: string;
+  action: A;
+  params: ParamsOf<A>;
+  touches: string;
+  waitingOn: string;
+  writes?: true;
+  start?: Mark[];
+  success?: Mark[];
+}): Omit<PlanStep, "n" | "needs"> {
+  const marks =
+    spec.start || spec.success
+      ? { ...(spec.start && { start: spec.start }), ...(spec.success && { success: spec.success }) }
+      : undefined;
+  return {
+    target: spec.target,
+    name: spec.name,
+    action: spec.action,
+    params: spec.params,
+    touches: spec.touches,
+    waitingOn: spec.waitingOn,
+    ...(spec.writes && { writes: true }),
+    ...(marks && { marks }),
+  };
+}
+
+/** Numbers the steps of one target from `from` on, each needing the one before it. */
+export function chain(from: number, steps: Omit<PlanStep, "n" | "needs">[]): PlanStep[] {
+  return steps.map((s, i) => ({ ...s, n: from + i, needs: i === 0 ? [] : [from + i - 1] }));
+}
