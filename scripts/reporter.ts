@@ -1,0 +1,29 @@
+import type { SerializedError } from "vitest";
+import { MinimalReporter, type TestModule, type TestRunEndReason } from "vitest/node";
+
+/** Says what failed and was skipped, and ends in one line that a script can read. */
+export default class CountingReporter extends MinimalReporter {
+  override onTestRunEnd(
+    modules: ReadonlyArray<TestModule>,
+    errors: ReadonlyArray<SerializedError>,
+    reason: TestRunEndReason,
+  ): void {
+    super.onTestRunEnd(modules, errors, reason);
+    const count = { passed: 0, failed: errors.length, skipped: 0 };
+    for (const module of modules) {
+      let failedHere = 0;
+      for (const test of module.children.allTests()) {
+        const state = test.result().state;
+        if (state === "passed") count.passed += 1;
+        else if (state === "skipped") count.skipped += 1;
+        else failedHere += 1;
+      }
+      // A file that broke before its tests were known has none to count.
+      if (failedHere === 0 && !module.ok()) failedHere = 1;
+      count.failed += failedHere;
+    }
+    // Nothing tested is not success.
+    if (count.passed === 0) process.exitCode = 1;
+    this.ctx.logger.log(`${count.passed} passed, ${count.failed} failed, ${count.skipped} skipped`);
+  }
+}

@@ -1,0 +1,19 @@
+// `npm start` and `npm test` on a fresh clone: installs what is missing, then runs the command under Node 24.
+// Plain JavaScript for any Node >= 20, since it runs before anything is installed.
+import { join } from "node:path";
+import { ensureInstalled, nodeOf, root, runChild } from "./install.mjs";
+
+const COMMANDS = {
+  start: ["cli/run/start.ts"],
+  test: ["node_modules/vitest/vitest.mjs", "run"],
+};
+
+const [name, ...rest] = process.argv.slice(2);
+const command = COMMANDS[name];
+if (!command) {
+  console.error(`usage: node scripts/run.mjs ${Object.keys(COMMANDS).join("|")} [OPTIONS]`);
+  process.exit(2);
+}
+await ensureInstalled();
+const [script, ...args] = command;
+process.exitCode = await runChild(nodeOf(), [join(root, script), ...args, ...rest], { cwd: root });
