@@ -18,7 +18,9 @@ export function startTarget(tx: Tx, target: TargetRow, agent: string, writes: bo
     target.job,
     target.device,
   );
-  if (target.state !== "running") tx.event(target.job, "target.state", { device: target.device }, { state: "running" });
+  if (target.state === "running") return;
+  tx.event(target.job, "target.state", { device: target.device }, { state: "running" });
+  refreshJob(tx, target.job);
 }
 
 /** Codes after which only a person can decide; the words are what the job then waits for. */

@@ -1,0 +1,239 @@
+/** A site's core on `node:sqlite` with a clock that tests turn and an agent that answers as they say. */
+import { createHash } from "node:crypto";
+import type { Random } from "../../../shared/deps.ts";
+import { TurnupError } from "../../../shared/errors.ts";
+import type { ResolvedDevice, ResolvedSite } from "../../../shared/model/site.ts";
+import {
+  AGENT_PROTOCOL,
+  type Lease,
+  type Report,
+  type SyncReply,
+  type SyncRequest,
+} from "../../../shared/protocol/agent.ts";
+import { workflows } from "../../workflows/index.ts";
+import { NodeSql } from "../node-sql.ts";
+import type { CommandKind, Commands, Effect, OutboxEntry, Queries, QueryKind } from "./commands.ts";
+import { SiteCore } from "./core.ts";
+
+export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+/** xorshift32: enough for ids in a test, and the same every time. */
+export function seeded(seed: number): Random {
+  let x = seed | 0 || 1;
+  return {
+    uint32() {
+      x ^= x << 13;
+      x ^= x >>> 17;
+      x ^= x << 5;
+      return x >>> 0;
+    },
+  };
+}
+
+export const SITE = { id: "st_0123456789", name: "ams01" };
+const image = { name: "demo.img", sha256: "ab".repeat(32), sizeBytes: 64 << 20 };
+
+export function server(n: number): ResolvedDevice {
+  const mac = (k: number) =>
+    `02:00:00:00:${(n >> 8).toString(16).padStart(2, "0")}:${((n & 255) ^ (k << 7)).toString(16).padStart(2, "0")}`;
+  const media = ["Bay 0", "Bay 1"].map((bay, i) => ({
+    bay,
+    serial: `DRV${n}-${i}`,
+    sizeBytes: 480e9,
+    protocol: "SATA" as const,
+    mediaType: "SSD" as const,
+  }));
+  return {
+    name: `srv${String(n).padStart(5, "0")}`,
+    role: "compute",
+    rack: `r${1 + Math.floor(n / 40)}`,
+    u: 1 + (n % 40),
+    uHeight: 1,
+    deviceType: { manufacturer: "Example", model: "One" },
+    hardwareClass: "one",
+    asset: { serial: `SN${n}`, aliases: [], media },
+    interfaces: [{ name: "eth0", mac: mac(0), mgmtOnly: false, addresses: [] }],
+    install: {
+      bmc: { address: `10.0.${n >> 8}.${n & 255}`, port: 80, scheme: "http", secret: `vault:ams01/${n}` },
+      boot: { interface: "eth0", mac: mac(0) },
+      systemDrive: `DRV${n}-1`,
+      image: image.name,
+      bom: {
+        manufacturer: "Example",
+        model: "One",
+        cpus: { count: 2 },
+        memory: { modules: 2, sizeMiBEach: 16384 },
+        drives: media,
+        macs: [mac(0)],
+      },
+    },
+  };
+}
+
+export function siteOf(servers: number): ResolvedSite {
+  return {
+    name: SITE.name,
+    locationHint: "weur",
+    jurisdiction: "eu",
+    racks: [{ name: "r1", heightU: 42 }],
+    vlans: [],
+    prefixes: [],
+    images: [image],
+    devices: Array.from({ length: servers }, (_, n) => server(n)),
+    cables: [],
+  };
+}
+
+/** What an action succeeds with. */
+const results: Record<string, (lease: Lease) => unknown> = {
+  "bmc.identify": ({ target }) => ({ serial: target.serial, power: "Off" }),
+  "bmc.inventory": () => ({ observed: { source: "bmc" }, differences: [] }),
+  "netboot.arm": ({ target }) => ({ boot: "bot_1", mac: target.boot.mac }),
+  "bmc.bootOverride": () => ({ before: "None", after: "Pxe" }),
+  "bmc.power": () => ({ before: "Off", after: "On", commands: 1 }),
+  "ramdisk.await": () => ({ phonedHomeAt: 1 }),
+  "ramdisk.inventory": () => ({ observed: { source: "ramdisk" }, differences: [] }),
+  "ramdisk.proveBlank": () => ({ serial: "x", sizeBytes: 1, sampledBlocks: 1, bytesRead: 1 }),
+  "ramdisk.writeImage": () => ({ serial: "x", bytes: 1, wireSha256: "a", readBackSha256: "a", resumed: 0 }),
+  "ramdisk.bootDisk": () => ({ restartedAt: 1 }),
+  "os.firstBoot": () => ({ phonedHomeAt: 1 }),
+  "bmc.accept": () => ({ checks: [] }),
+};
+
+export type Answer = (lease: Lease) => Partial<Report> | undefined;
+
+export class World {
+  readonly sql: NodeSql;
+  core: SiteCore;
+  now = 1_800_000_000_000;
+  readonly random = seeded(7);
+  readonly effects: Effect[] = [];
+  agent = "";
+
+  constructor(servers = 2, options: { permit?: boolean; path?: string } = {}) {
+    this.sql = new NodeSql(options.path);
+    this.core = this.#open();
+    this.do("site.create", { ...SITE, locationHint: "weur", jurisdiction: "eu", actor: "token:t" });
+    this.do("site.import", { site: siteOf(servers), actor: "token:t" });
+    this.agent = this.enroll("a", "x".repeat(43));
+    if (options.permit !== false) this.permit();
+  }
+
+  #open(): SiteCore {
+    return new SiteCore(this.sql, { sha256, workflows });
+  }
+  /** Forgets everything that is in memory only, as an eviction does. */
+  evict(): void {
+    this.core = this.#open();
+  }
+
+  /** Runs a command that must be taken. */
+  do<K extends CommandKind>(kind: K, input: Commands[K]["in"]): Commands[K]["out"] {
+    const { reply, effects } = this.core.apply({ now: this.now, random: this.random }, kind, input);
+    this.effects.push(...effects);
+    if (!reply.ok) throw new TurnupError(reply.problem);
+    return reply.value;
+  }
+  /** The code with which a command is refused, or undefined if it was taken. */
+  refusal<K extends CommandKind>(kind: K, input: Commands[K]["in"]): string | undefined {
+    const { reply } = this.core.apply({ now: this.now, random: this.random }, kind, input);
+    return reply.ok ? undefined : reply.problem.code;
+  }
+  ask<K extends QueryKind>(kind: K, input: Queries[K]["in"]): Queries[K]["out"] {
+    const reply = this.core.query(this.now, kind, input);
+    if (!reply.ok) throw new TurnupError(reply.problem);
+    return reply.value;
+  }
+
+  permit(): void {
+    this.do("permit.set", {
+      permit: { granted: true, frozen: false, expiresAt: this.now + 10 * 365 * 86_400_000, reason: "" },
+    });
+  }
+
+  enroll(name: string, x: string): string {
+    this.do("agent.invite", { tokenHash: `hash-${name}`, expiresAt: this.now + 60_000, actor: "token:t" });
+    return this.do("agent.enroll", {
+      tokenHash: `hash-${name}`,
+      request: { v: AGENT_PROTOCOL, token: "-", name, publicKey: { kty: "OKP", crv: "Ed25519", x }, version: "1" },
+    }).agent;
+  }
+
+  install(targets: string[], key = "k1"): string {
+    return this.do("job.create", {
+      key,
+      body: JSON.stringify(targets),
+      actor: "token:t",
+      workflow: "server.install",
+      targets,
+      params: {},
+    }).job.id;
+  }
+
+  sync(request: Partial<SyncRequest> = {}, agent = this.agent): SyncReply {
+    const full: SyncRequest = {
+      v: AGENT_PROTOCOL,
+      instance: "i",
+      version: "1",
+      free: 100,
+      holding: [],
+      reports: [],
+      progress: [],
+      ...request,
+    };
+    return this.do("agent.sync", { agent, request: full });
+  }
+
+  report(lease: Lease, over: Partial<Report> = {}): Report {
+    return {
+      lease: lease.id,
+      epoch: lease.epoch,
+      job: lease.job,
+      step: lease.step,
+      outcome: "succeeded",
+      result: results[lease.action]?.(lease),
+      startedAt: this.now,
+      finishedAt: this.now,
+      ...over,
+    };
+  }
+
+  /** Syncs and answers until no more leases come; `answer` may change a report, or withhold it by returning undefined. */
+  work(answer: Answer = () => ({}), agent = this.agent): void {
+    let reports: Report[] = [];
+    let holding: string[] = [];
+    for (let round = 0; round < 500; round++) {
+      const reply = this.sync({ reports, holding }, agent);
+      reports = [];
+      holding = [];
+      for (const lease of reply.leases) {
+        holding.push(lease.id);
+        const over = answer(lease);
+        if (over) reports.push(this.report(lease, over));
+      }
+      if (reports.length === 0) return;
+      this.now += 5;
+    }
+    throw new Error("the work does not end");
+  }
+
+  /** Plays the read model: takes all that is due, and returns it. */
+  drain(): OutboxEntry[] {
+    const entries = this.ask("outbox.next", { limit: 10_000 });
+    if (entries.length > 0) this.do("outbox.delivered", { entries, rows: entries.length });
+    return entries;
+  }
+  /** Turns the clock to the next alarm and does what the object does then. */
+  alarm(): void {
+    this.now = Math.max(this.now, this.core.nextAlarm(this.now) ?? this.now);
+    this.do("tick", {});
+    this.drain();
+  }
+
+  steps(job: string): Record<string, string> {
+    return Object.fromEntries(this.ask("steps", { job }).map((s) => [`${s.n}:${s.name}`, s.state]));
+  }
+  state(device: string): string {
+    return this.ask("device", { device }).state;
+  }
+}
