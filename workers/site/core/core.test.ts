@@ -392,3 +392,21 @@ it("[C5] an event page continues where the last one ended, without gaps", () => 
   expect(all.map((e) => e.seq)).toEqual(all.map((_, i) => i + 1));
   expect(w.ask("events", { job, after: 5, limit: 3 }).map((e) => e.seq)).toEqual([6, 7, 8]);
 });
+
+it("[G5] keeps a living permit when the budget falls silent, asks again soon, and stops when it has run out", () => {
+  const w = new World(1, { permit: false });
+  w.install(["srv00000"]);
+  w.do("permit.set", { permit: { granted: true, frozen: false, expiresAt: w.now + 60_000, reason: "" } });
+  expect(w.ask("permit.due", { now: w.now })).toBe(false);
+  w.now += 31_000;
+  expect(w.ask("permit.due", { now: w.now })).toBe(true);
+  w.do("permit.set", { permit: null });
+  expect(w.ask("permit.due", { now: w.now })).toBe(false);
+  expect(w.sync().leases).toHaveLength(1);
+  w.now += 30_000;
+  w.do("permit.set", { permit: null });
+  w.do("tick", {});
+  w.now += LEASE_TTL_MS;
+  w.do("tick", {});
+  expect(w.sync().leases).toEqual([]);
+});

@@ -10,7 +10,6 @@ import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
 import type { Applied, CommandKind, Commands, Now, Queries, QueryKind } from "./commands.ts";
 import { explain } from "./explain.ts";
 import { findingPage } from "./findings.ts";
-import { PERMIT_RETRY_MS, permitDueAt, permitOf } from "./guards.ts";
 import { importSite } from "./import.ts";
 import { jobEvents, jobPage, jobRow, jobView, stepViews } from "./job-views.ts";
 import { cancelJob, createJob } from "./jobs.ts";
@@ -18,13 +17,14 @@ import { expire, nextDue } from "./leases.ts";
 import { readLedger } from "./ledger.ts";
 import { noteRows, readMeter } from "./meter.ts";
 import { delivered, failed, nextEntries, outboxDueAt, rebuild } from "./outbox.ts";
+import { permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { makePlan, planView } from "./plans.ts";
 import { ProgressBoard } from "./progress.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
 import { createSite, siteDocument, siteView } from "./site.ts";
 import { sync } from "./sync.ts";
-import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx, writeMeta } from "./tx.ts";
+import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx } from "./tx.ts";
 
 type Handlers = { [K in CommandKind]: (tx: Tx, input: Commands[K]["in"], board: ProgressBoard) => Commands[K]["out"] };
 type Answers = { [K in QueryKind]: (at: Asked, input: Queries[K]["in"]) => Outcome<Queries[K]["out"]> };
@@ -107,34 +107,8 @@ const handlers: Handlers = {
     noteRows(tx, 0);
     return null;
   },
-  "permit.set": (tx, { permit }) => {
-    const before = permitOf(tx.sql);
-    const had = before?.granted === true && before.expiresAt > tx.now;
-    writeMeta(
-      tx.sql,
-      "permit",
-      permit ?? {
-        granted: had,
-        frozen: before?.frozen ?? false,
-        expiresAt: had ? before.expiresAt : tx.now + PERMIT_RETRY_MS,
-        reason: "it does not answer",
-      },
-    );
-    if (permit?.granted && !had) tx.ring();
-    return null;
-  },
-  "fleet.poke": (tx, { frozen }) => {
-    const before = permitOf(tx.sql);
-    if (before?.frozen === frozen) return null;
-    // Frozen takes effect here and now; thawed, the budget is asked before anything starts.
-    writeMeta(tx.sql, "permit", {
-      granted: false,
-      frozen,
-      expiresAt: tx.now,
-      reason: frozen ? "the kill switch is on" : "the kill switch was just turned off",
-    });
-    return null;
-  },
+  "permit.set": (tx, { permit }) => setPermit(tx, permit),
+  "fleet.poke": (tx, { frozen }) => setFrozen(tx, frozen),
   "outbox.delivered": (tx, input) => {
     delivered(tx, input);
     noteRows(tx, input.rows);

@@ -2,12 +2,9 @@
 import type { Plan } from "../../../shared/model/plan.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import type { Permit } from "./commands.ts";
-import { readMeta } from "./tx.ts";
+import { permitOf } from "./permit.ts";
 
 type Verdict = PlanView["guards"][number];
-
-export const permitOf = (sql: Sql): Permit | undefined => readMeta<Permit>(sql, "permit");
 
 /** G6: the global kill switch, as last heard. */
 export function killSwitchVerdict(sql: Sql): Verdict {
@@ -48,20 +45,4 @@ export function lockVerdict(sql: Sql, plan: Plan): Verdict {
     if (lock) return { guard: "locks", verdict: "refuse", text: `${target.name} is held by ${lock.job}` };
   }
   return { guard: "locks", verdict: "pass", text: "no target is held by another job" };
-}
-
-/** Half the life of a permit is left when it is asked for anew, so that one lost answer stops nothing. */
-const PERMIT_MARGIN_MS = 30_000;
-/** A budget that did not answer is asked again after this, ms. */
-export const PERMIT_RETRY_MS = 2_000;
-
-const openWork = (sql: Sql): boolean =>
-  sql.get("SELECT 1 FROM step WHERE state IN ('ready', 'leased', 'running', 'unknown') LIMIT 1") !== undefined;
-
-/** When the budget is to be asked, or undefined while no work is open: an idle site asks nothing. */
-export function permitDueAt(sql: Sql, now: number): number | undefined {
-  if (!openWork(sql)) return undefined;
-  const permit = permitOf(sql);
-  if (!permit) return now;
-  return permit.granted ? permit.expiresAt - PERMIT_MARGIN_MS : permit.expiresAt;
 }

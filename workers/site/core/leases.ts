@@ -4,9 +4,10 @@
  */
 import type { Millis } from "../../../shared/deps.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
-import { mayStart, permitOf } from "./guards.ts";
+import { mayStart } from "./guards.ts";
 import { jobRow } from "./job-views.ts";
 import { move } from "./moves.ts";
+import { permitOf } from "./permit.ts";
 import {
   type StepRow,
   specOf,

@@ -1,9 +1,9 @@
 /** A target's way through its job: started by its first lease, ended by its last step, a failure, or a cancel. */
-import { type Failure, isFinal, jobStateOf } from "../../../shared/model/job.ts";
+import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
 import { jobRow } from "./job-views.ts";
 import { move } from "./moves.ts";
 import { deviceById } from "./rows.ts";
-import { type StepRow, specOf, stepBody, stepsOf, type TargetRow, targetsOf } from "./step-rows.ts";
+import { type StepRow, specOf, stepBody, stepsOf, type TargetRow } from "./step-rows.ts";
 import { lastEvent, type Tx } from "./tx.ts";
 
 /** The target's first step is leased, or a later one by another agent. */
@@ -89,7 +89,8 @@ export function endTarget(
 export function refreshJob(tx: Tx, job: string): void {
   const row = jobRow(tx.sql, job);
   if (!row) return;
-  const state = jobStateOf(targetsOf(tx.sql, job).map((t) => t.state));
+  const states = tx.sql.all<{ state: TargetState }>("SELECT state FROM job_target WHERE job = ?", job);
+  const state = jobStateOf(states.map((t) => t.state));
   if (state !== row.state) {
     tx.sql.run("UPDATE job SET state = ?, ended_at = ? WHERE id = ?", state, isFinal.job(state) ? tx.now : null, job);
     tx.event(job, "job.state", {}, { state });

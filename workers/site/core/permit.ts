@@ -1,0 +1,50 @@
+/** The cross-site permit (G5): a lease on the right to work, fetched by the alarm and checked in the transaction that starts a step. */
+import type { Millis } from "../../../shared/deps.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import type { Permit } from "./commands.ts";
+import { readMeta, type Tx, writeMeta } from "./tx.ts";
+
+/** A permit is asked for anew this long before it ends, ms, so that one lost answer stops nothing. */
+const PERMIT_MARGIN_MS = 30_000;
+/** A budget that did not answer is asked again after this, ms. */
+const PERMIT_RETRY_MS = 2_000;
+
+/** As last heard, and when to ask again after a silence. */
+interface KeptPermit extends Permit {
+  retryAt?: Millis;
+}
+
+export const permitOf = (sql: Sql): KeptPermit | undefined => readMeta<KeptPermit>(sql, "permit");
+
+const openWork = (sql: Sql): boolean =>
+  sql.get("SELECT 1 FROM step WHERE state IN ('ready', 'leased', 'running', 'unknown') LIMIT 1") !== undefined;
+
+/** When the budget is to be asked, or undefined while no work is open: an idle site asks nothing. */
+export function permitDueAt(sql: Sql, now: Millis): Millis | undefined {
+  if (!openWork(sql)) return undefined;
+  const permit = permitOf(sql);
+  if (!permit) return now;
+  return Math.max(permit.granted ? permit.expiresAt - PERMIT_MARGIN_MS : permit.expiresAt, permit.retryAt ?? 0);
+}
+
+/** Keeps what the budget answered. A silence leaves a permit that still lives, and is no permit otherwise. */
+export function setPermit(tx: Tx, permit: Permit | null): null {
+  const before = permitOf(tx.sql);
+  const lives = before?.granted === true && before.expiresAt > tx.now;
+  const retryAt = tx.now + PERMIT_RETRY_MS;
+  const silent =
+    before && lives
+      ? { ...before, retryAt }
+      : { granted: false, frozen: before?.frozen ?? false, expiresAt: retryAt, reason: "it does not answer" };
+  writeMeta(tx.sql, "permit", permit ?? silent);
+  if (permit?.granted && !lives) tx.ring();
+  return null;
+}
+
+/** The kill switch was turned: on, it takes effect here and now; off, the budget is asked before anything starts. */
+export function setFrozen(tx: Tx, frozen: boolean): null {
+  if (permitOf(tx.sql)?.frozen === frozen) return null;
+  const reason = frozen ? "the kill switch is on" : "the kill switch was just turned off";
+  writeMeta(tx.sql, "permit", { granted: false, frozen, expiresAt: tx.now, reason } satisfies Permit);
+  return null;
+}
