@@ -1,0 +1,101 @@
+/** What agents say to the control plane: enrolment, sync, doorbell (shared/protocol/agent.ts). */
+import type { Context } from "hono";
+import { TurnupError } from "../../shared/errors.ts";
+import { siteOfId } from "../../shared/ids.ts";
+import { AGENT_PROTOCOL, EnrollReply, EnrollRequest, SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
+import { claimedAgent } from "../site/agent-token.ts";
+import { sha256 } from "../site/platform.ts";
+import { type SiteRpc, siteObject } from "../site/rpc.ts";
+import { requireUpgrade } from "./jobs.ts";
+import { bearerOf } from "./principal.ts";
+import { AGENT, type AppEnv, body, json, newApi, PUBLIC, route, unwrap } from "./route.ts";
+import { findSite } from "./site-lookup.ts";
+
+const tags = ["Agent protocol"];
+
+export const agentLink = () =>
+  newApi()
+    .openapi(
+      route(
+        {
+          method: "post",
+          path: "/agent/v1/enroll",
+          auth: PUBLIC,
+          tags,
+          summary: "Enrol with a one-time token, which is the proof",
+          request: { body: body(EnrollRequest) },
+        },
+        { 200: json(EnrollReply, "The agent's id.") },
+      ),
+      async (c) => {
+        const request = c.req.valid("json");
+        spoken(request.v);
+        const site = await findSite(
+          c.env.DB,
+          `st_${/^enr_([0-9a-z]{10})_[0-9a-z]{32}$/.exec(request.token)?.[1] ?? ""}`,
+        );
+        if (!site)
+          throw new TurnupError({ code: "enrolment_refused", detail: "The token is not one that a site gave." });
+        const reply = await siteObject(c.env, site).tell("agent.enroll", { request, tokenHash: sha256(request.token) });
+        return c.json(unwrap(reply), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "post",
+          path: "/agent/v1/sync",
+          auth: AGENT,
+          tags,
+          summary: "The one exchange for any number of machines",
+          request: { body: body(SyncRequest) },
+        },
+        { 200: json(SyncReply, "What the agent should do next.") },
+      ),
+      async (c) => {
+        const request = c.req.valid("json");
+        spoken(request.v);
+        const { token, object } = await siteOfCaller(c);
+        return c.json(unwrap(await object.sync(token, request)), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/agent/v1/doorbell",
+          auth: AGENT,
+          tags,
+          summary: 'A WebSocket: the text "sync" means "sync now"; "hb" is answered by "ok"',
+          description: "The token comes as the header, or as the subprotocol `bearer.TOKEN` beside `turnup.v1`.",
+        },
+        { 101: { description: "The socket." } },
+      ),
+      async (c) => {
+        const { token, object } = await siteOfCaller(c);
+        requireUpgrade(c.req.header("upgrade"));
+        return object.fetch("https://site/doorbell", {
+          headers: { upgrade: "websocket", authorization: `Bearer ${token}` },
+        });
+      },
+    );
+
+/** An agent's token carries its site in the agent's id; the object there proves it. Unknown sites wake no object. */
+async function siteOfCaller(c: Context<AppEnv>): Promise<{ token: string; object: SiteRpc }> {
+  const token = bearerOf(c.req.raw.headers);
+  const agent = token === undefined ? undefined : claimedAgent(token);
+  const siteId = agent === undefined ? undefined : siteOfId(agent);
+  const site = siteId === undefined ? undefined : await findSite(c.env.DB, siteId);
+  if (token === undefined || !site)
+    throw new TurnupError({ code: "unauthenticated", detail: "The request carries no agent token of a site here." });
+  return { token, object: siteObject(c.env, site) };
+}
+
+/** C5: the Worker speaks this version and, for a release, the one before; there is none before the first. */
+function spoken(version: number): void {
+  if (version === AGENT_PROTOCOL) return;
+  throw new TurnupError({
+    code: "version_unsupported",
+    detail: `Version ${version} was sent; ${AGENT_PROTOCOL} is spoken here.`,
+  });
+}

@@ -1,0 +1,87 @@
+/** Agents of sites, and the one-time tokens by which they enrol. */
+import { z } from "zod";
+import { newSecret } from "../../shared/ids.ts";
+import { AgentView, pageOf } from "../../shared/model/views.ts";
+import { list } from "../readmodel/queries.ts";
+import { sha256 } from "../site/platform.ts";
+import { PageQuery, Ref } from "./input.ts";
+import { body, json, needs, newApi, route, unwrap } from "./route.ts";
+import { siteFor, siteOwning } from "./site-lookup.ts";
+
+const tags = ["Agents"];
+const HOUR = 3600;
+const Invite = z.strictObject({
+  ttlSeconds: z
+    .number()
+    .int()
+    .min(60)
+    .max(7 * 24 * HOUR)
+    .default(HOUR),
+});
+const Invited = z.object({ token: z.string(), site: z.string(), siteName: z.string(), expiresAt: z.number() });
+
+export const agents = () =>
+  newApi()
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/v1/agents",
+          auth: needs("viewer"),
+          tags,
+          summary: "Agents: of one site with who is there now, or across sites without",
+          request: { query: PageQuery.extend({ site: Ref.optional() }) },
+        },
+        { 200: json(pageOf(AgentView), "One page.") },
+      ),
+      async (c) => {
+        const { site, ...page } = c.req.valid("query");
+        if (site === undefined)
+          return c.json(await list<AgentView>(c.env.DB, "rm_agent", { ...page, sites: c.var.principal.sites }), 200);
+        const { object } = await siteFor(c, site);
+        return c.json({ items: unwrap(await object.ask("agents", { presence: [] })), next: null }, 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "post",
+          path: "/v1/agents/{agent}/revoke",
+          auth: needs("admin"),
+          tags,
+          summary: "Revoke an agent: its next request is refused",
+          request: { params: z.object({ agent: Ref }) },
+        },
+        { 200: json(AgentView, "The agent.") },
+      ),
+      async (c) => {
+        const { agent } = c.req.valid("param");
+        const { object } = await siteOwning(c, agent, "not_found");
+        return c.json(unwrap(await object.tell("agent.revoke", { agent, actor: c.var.principal.actor })), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "post",
+          path: "/v1/sites/{site}/enrolment-tokens",
+          auth: needs("admin"),
+          secretAnswer: true,
+          tags,
+          summary: "Make a one-time token by which one agent enrols at this site",
+          request: { params: z.object({ site: Ref }), body: body(Invite) },
+        },
+        { 201: json(Invited, "The token. It is shown this once and only its hash is kept.") },
+      ),
+      async (c) => {
+        const { clock, random } = c.var.deps;
+        const { row, object } = await siteFor(c, c.req.valid("param").site);
+        // The site's id stands in the token: enrolment then finds the site without any table of tokens.
+        const token = `enr_${row.id.slice(3)}_${newSecret(random)}`;
+        const expiresAt = clock.now() + c.req.valid("json").ttlSeconds * 1000;
+        unwrap(
+          await object.tell("agent.invite", { tokenHash: sha256(token), expiresAt, actor: c.var.principal.actor }),
+        );
+        return c.json({ token, site: row.id, siteName: row.name, expiresAt }, 201);
+      },
+    );

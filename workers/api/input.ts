@@ -1,0 +1,57 @@
+/** Bounds and shapes of what comes in (S4). */
+import { z } from "zod";
+import type { Fault } from "../../shared/errors.ts";
+
+export const KIB = 1024;
+export const MIB = 1024 * KIB;
+export const MAX_BODY = MIB;
+/** A site file of 10,000 machines has some 20 MB as JSON. */
+export const MAX_DOCUMENT = 32 * MIB;
+export const MAX_DEPTH = 40;
+
+/** Whether brackets nest deeper than allowed, told from the text alone, before anything recurses over it. */
+export function tooDeep(text: string, max = MAX_DEPTH): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let i = 0; i < text.length; i++) {
+    const c = text.charCodeAt(i);
+    if (quoted) {
+      if (c === 92) i += 1;
+      else if (c === 34) quoted = false;
+    } else if (c === 34) quoted = true;
+    else if (c === 91 || c === 123) {
+      depth += 1;
+      if (depth > max) return true;
+    } else if (c === 93 || c === 125) depth -= 1;
+  }
+  return false;
+}
+
+/** What zod found, as faults with JSON pointers. */
+export function faultsOf(issues: readonly z.core.$ZodIssue[]): Fault[] {
+  return issues.map((issue) => ({
+    code: `input_${issue.code}`,
+    pointer: issue.path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
+    text: issue.message,
+  }));
+}
+
+/** Ids and names in paths and filters. */
+export const Ref = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._:-]*$/, "a name or an id");
+export const Reason = z.string().max(500);
+
+export const MAX_PAGE = 500;
+export const PageQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(100),
+  /** `next` of the page before. */
+  cursor: z.string().max(500).optional(),
+});
+export const EventsQuery = z.object({
+  /** Only what came after this sequence number; 0 is the beginning. */
+  after: z.coerce.number().int().min(0).default(0),
+  limit: z.coerce.number().int().min(1).max(1_000).default(500),
+});

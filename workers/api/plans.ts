@@ -1,0 +1,55 @@
+/** Plans: built, shown and hashed; nothing happens until a job runs one. */
+import { z } from "zod";
+import { PlanView } from "../../shared/model/views.ts";
+import { Ref } from "./input.ts";
+import { body, json, needs, newApi, route, unwrap } from "./route.ts";
+import { siteFor, siteOwning } from "./site-lookup.ts";
+
+const tags = ["Plans"];
+
+/** What is wanted: a workflow over named targets (T1). Whether the list may be empty is for the core to say. */
+export const Intent = z.strictObject({
+  site: Ref,
+  workflow: z.string().min(1).max(64),
+  targets: z.array(Ref).max(1_000).default([]),
+  params: z.record(z.string().max(64), z.unknown()).default({}),
+});
+
+export const plans = () =>
+  newApi()
+    .openapi(
+      route(
+        {
+          method: "post",
+          path: "/v1/plans",
+          auth: needs("operator"),
+          tags,
+          summary: "Build a plan and show what it would do",
+          request: { body: body(Intent) },
+        },
+        { 201: json(PlanView, "The plan, with the hash to apply it by.") },
+      ),
+      async (c) => {
+        const { site, ...intent } = c.req.valid("json");
+        const { object } = await siteFor(c, site);
+        return c.json(unwrap(await object.tell("plan.create", { ...intent, actor: c.var.principal.actor })), 201);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/v1/plans/{plan}",
+          auth: needs("viewer"),
+          tags,
+          summary: "One plan",
+          request: { params: z.object({ plan: Ref }) },
+        },
+        { 200: json(PlanView, "The plan.") },
+      ),
+      async (c) => {
+        const { plan } = c.req.valid("param");
+        const { object } = await siteOwning(c, plan, "plan_unknown");
+        return c.json(unwrap(await object.ask("plan", { plan })), 200);
+      },
+    );

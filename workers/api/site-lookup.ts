@@ -1,0 +1,67 @@
+/** From what a caller names (a site's id or name, or an id that a site made) to the site's object, within the token's scope. */
+import { eq, or } from "drizzle-orm";
+import type { Context } from "hono";
+import { TurnupError } from "../../shared/errors.ts";
+import { siteOfId } from "../../shared/ids.ts";
+import { fleetDb } from "../db/client.ts";
+import { sites } from "../db/fleet.ts";
+import { type SiteRpc, siteObject } from "../site/rpc.ts";
+import { inScope, type Principal } from "./principal.ts";
+import type { AppEnv } from "./route.ts";
+
+export type SiteRow = typeof sites.$inferSelect;
+
+/** Sites already looked up, by id and by name. What is in a row never changes, so an isolate may keep it; bounded. */
+const known = new Map<string, SiteRow>();
+const MAX_KNOWN = 10_000;
+
+export async function findSite(db: D1Database, idOrName: string): Promise<SiteRow | undefined> {
+  const kept = known.get(idOrName);
+  if (kept) return kept;
+  const row = await fleetDb(db).query.sites.findFirst({ where: or(eq(sites.id, idOrName), eq(sites.name, idOrName)) });
+  if (row) {
+    if (known.size >= MAX_KNOWN) known.clear();
+    known.set(row.id, row);
+    known.set(row.name, row);
+  }
+  return row;
+}
+
+export interface FoundSite {
+  row: SiteRow;
+  object: SiteRpc;
+}
+
+/** The site by id or name; refuses `site_forbidden` before saying whether there is one, when the token is limited. */
+export async function siteFor(c: Context<AppEnv>, idOrName: string): Promise<FoundSite> {
+  const row = await findSite(c.env.DB, idOrName);
+  checkScope(c.var.principal, row?.id);
+  if (!row) throw new TurnupError({ code: "site_unknown", detail: `There is no site ${idOrName}.` });
+  return { row, object: siteObject(c.env, row) };
+}
+
+/** The site that made this id (C6: ids carry their site's key). An id that no site made is `code`. */
+export async function siteOwning(
+  c: Context<AppEnv>,
+  id: string,
+  code: "not_found" | "job_unknown" | "plan_unknown",
+): Promise<FoundSite> {
+  const siteId = siteOfId(id);
+  const row = siteId === undefined ? undefined : await findSite(c.env.DB, siteId);
+  if (siteId !== undefined) checkScope(c.var.principal, siteId);
+  if (!row) throw new TurnupError({ code, detail: `There is nothing with the id ${id}.` });
+  return { row, object: siteObject(c.env, row) };
+}
+
+function checkScope(principal: Principal, site: string | undefined): void {
+  if (principal.sites === null) return;
+  if (site === undefined || !inScope(principal, site)) {
+    throw new TurnupError({ code: "site_forbidden", detail: "The token's scope does not include this site." });
+  }
+}
+
+/** All sites, or those of a limited token. */
+export async function sitesInScope(db: D1Database, principal: Principal | null): Promise<SiteRow[]> {
+  const rows = await fleetDb(db).query.sites.findMany({ orderBy: sites.name });
+  return principal === null ? rows : rows.filter((row) => inScope(principal, row.id));
+}

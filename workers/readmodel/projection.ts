@@ -1,0 +1,41 @@
+/** Takes a site's outbox into the read model: idempotent and order-free by the version of each row (C3, E3). */
+import type { OutboxEntry, OutboxKind } from "../site/core/commands.ts";
+
+interface Target {
+  table: string;
+  /** Columns beside site, id, version and doc, and where in the view each comes from. */
+  columns: Readonly<Record<string, string>>;
+}
+
+const targets: Readonly<Record<OutboxKind, Target>> = {
+  site: { table: "rm_site", columns: {} },
+  device: { table: "rm_device", columns: { name: "$.name", state: "$.state" } },
+  asset: { table: "rm_asset", columns: { serial: "$.serial", state: "$.state" } },
+  job: { table: "rm_job", columns: { state: "$.state", created_at: "$.createdAt" } },
+  finding: { table: "rm_finding", columns: { state: "$.state", severity: "$.severity" } },
+  agent: { table: "rm_agent", columns: {} },
+};
+
+/** One statement per kind, however many rows: they travel as one JSON text (D1 takes at most 100 parameters). */
+function upsert(kind: OutboxKind): string {
+  const { table, columns } = targets[kind];
+  const extra = Object.keys(columns);
+  const all = ["site", "id", "version", "doc", ...extra];
+  const doc = "CASE WHEN json_type(value, '$.row') = 'null' THEN NULL ELSE value -> 'row' END";
+  const paths = Object.values(columns).map((path) => `json_extract(value -> 'row', '${path}')`);
+  const values = ["?1", "value ->> 'id'", "value ->> 'version'", doc, ...paths];
+  const set = all.slice(2).map((c) => `${c} = excluded.${c}`);
+  return `INSERT INTO ${table} (${all.join(", ")}) SELECT ${values.join(", ")} FROM json_each(?2) WHERE true
+    ON CONFLICT (site, id) DO UPDATE SET ${set.join(", ")} WHERE excluded.version > ${table}.version`;
+}
+
+/** Delivers the rows in one transaction and returns how many D1 says it wrote. Throws what D1 throws. */
+export async function project(db: D1Database, site: string, entries: readonly OutboxEntry[]): Promise<number> {
+  const byKind = Map.groupBy(entries, (entry) => entry.kind);
+  const statements = [...byKind].map(([kind, rows]) =>
+    db.prepare(upsert(kind)).bind(site, JSON.stringify(rows.map(({ id, version, row }) => ({ id, version, row })))),
+  );
+  if (statements.length === 0) return 0;
+  const results = await db.batch(statements);
+  return results.reduce((sum, { meta }) => sum + meta.rows_written, 0);
+}

@@ -1,0 +1,37 @@
+/** What the Worker may call on a site's object, typed by the core's commands; and how it finds the object. */
+import type { Outcome } from "../../shared/errors.ts";
+import type { SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
+import type { CommandKind, Commands, Queries, QueryKind } from "./core/commands.ts";
+
+export interface SiteRpc {
+  /** A question; writes nothing. Presence of agents is filled in by the object. */
+  ask<K extends QueryKind>(kind: K, input: Queries[K]["in"]): Promise<Outcome<Queries[K]["out"]>>;
+  /** A command; durable when it returns. */
+  tell<K extends CommandKind>(kind: K, input: Commands[K]["in"]): Promise<Outcome<Commands[K]["out"]>>;
+  /** A sync with the agent's own token, checked here against the key that the site holds (S2). */
+  sync(token: string, request: SyncRequest): Promise<Outcome<SyncReply>>;
+  /** WebSockets: `/doorbell` with the agent's token, `/watch?job=&after=` for callers already authorised. */
+  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+}
+
+/** What of a site decides where its object is found; fixed for good when the site is created. */
+export interface SiteKey {
+  id: string;
+  jurisdiction: string;
+  locationHint: string;
+}
+
+/**
+ * The object of a site. The hint counts only for the very first call, which is the one that creates the site; later it
+ * is ignored by the platform. A jurisdiction is part of the id.
+ */
+export function siteObject(env: { SITE: DurableObjectNamespace; TURNUP_LOCAL?: string }, site: SiteKey): SiteRpc {
+  // workerd on one's own machine has no jurisdictions and throws; there all data lies in one place anyway.
+  const bound = site.jurisdiction !== "none" && env.TURNUP_LOCAL !== "1";
+  const namespace = bound ? env.SITE.jurisdiction(site.jurisdiction as DurableObjectJurisdiction) : env.SITE;
+  const stub: unknown = namespace.get(namespace.idFromName(site.id), {
+    locationHint: site.locationHint as DurableObjectLocationHint,
+  });
+  // The platform's own stub type cannot carry generic methods; this is the one place where it is given ours.
+  return stub as SiteRpc;
+}
