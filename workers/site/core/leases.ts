@@ -8,16 +8,7 @@ import { mayStart } from "./guards.ts";
 import { jobRow } from "./job-views.ts";
 import { move } from "./moves.ts";
 import { permitOf } from "./permit.ts";
-import {
-  type StepRow,
-  specOf,
-  stepBody,
-  stepRow,
-  stepsOf,
-  type TargetRow,
-  targetBody,
-  targetRow,
-} from "./step-rows.ts";
+import { type StepRow, specOf, stepBody, stepRow, type TargetRow, targetBody, targetRow } from "./step-rows.ts";
 import { failStep, loseStep, stateLimits } from "./steps.ts";
 import { startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
@@ -83,8 +74,15 @@ export function handOut(tx: Tx, agent: AgentRow, free: number): Lease[] {
  */
 function mayTake(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
   // L1: steps of one target exclude each other while one is at work.
-  if (stepsOf(tx.sql, target).some((s) => s.n !== step.n && (s.state === "leased" || s.state === "running")))
-    return false;
+  const busy = tx.sql.get(
+    "SELECT 1 FROM step WHERE job = ? AND n BETWEEN ? AND ? AND n <> ? AND device = ? AND state IN ('leased', 'running') LIMIT 1",
+    target.job,
+    target.from_n,
+    target.to_n,
+    step.n,
+    target.device,
+  );
+  if (busy) return false;
   if (target.agent === null || target.agent === agent.id) return true;
   const other = agentRow(tx, target.agent);
   const longestCall = (specOf(stepBody(step))?.longestCallSeconds ?? 60) * 1000;
