@@ -39,12 +39,12 @@ export function addressText(family: 4 | 6, value: bigint): string {
 }
 
 /** `address/length`, the address not necessarily the network's own. */
-export function parseCidr(text: string): { address: Address; network: Network } | undefined {
+export function parseCidr(text: string): { address: Address; length: number } | undefined {
   const match = /^([^/]+)\/(0|[1-9]\d{0,2})$/.exec(text);
   const address = match?.[1] === undefined ? undefined : parseAddress(match[1]);
   const length = Number(match?.[2]);
   if (!address || length > bitsOf(address.family)) return undefined;
-  return { address, network: networkOf(address, length) };
+  return { address, length };
 }
 
 export function networkOf({ family, value }: Address, length: number): Network {

@@ -13,7 +13,7 @@ export function checkClasses(draft: Draft, images: ReadonlyMap<string, number>):
   entries.forEach((entry, i) => {
     const pointer = `/hardwareClasses/${i}`;
     const type = findType(draft, entry.deviceType, `${pointer}/deviceType`);
-    const resolved: ClassDraft = { entry, pointer, type, ports: undefined, bmcPort: undefined };
+    const resolved: ClassDraft = { entry, pointer, type, ports: undefined, bmcPort: undefined, bootPort: undefined };
     resolved.ports = type && portsOf(draft, entry, pointer, type);
     checkBmcPort(draft, resolved);
     checkBootPort(draft, resolved);
@@ -101,7 +101,8 @@ function checkBmcPort({ faults }: Draft, resolved: ClassDraft): void {
   }
 }
 
-function checkBootPort({ faults }: Draft, { entry, ports, pointer, type, bmcPort }: ClassDraft): void {
+function checkBootPort({ faults }: Draft, resolved: ClassDraft): void {
+  const { entry, ports, pointer, type, bmcPort } = resolved;
   const at = `${pointer}/bootPort`;
   if (!ports || !type || faults.broken(at)) return;
   const usable = portList(ports, (port) => !port.mgmtOnly && port.name !== bmcPort);
@@ -110,7 +111,7 @@ function checkBootPort({ faults }: Draft, { entry, ports, pointer, type, bmcPort
     faults.add("boot_port_unknown", at, text, usable);
   } else if (entry.bootPort === bmcPort || ports.get(entry.bootPort)?.mgmtOnly) {
     faults.add("boot_port_is_management", at, `"${entry.bootPort}" is a management port and boots nothing`, usable);
-  }
+  } else resolved.bootPort = entry.bootPort;
 }
 
 function checkDrives(

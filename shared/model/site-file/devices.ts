@@ -121,8 +121,8 @@ function checkInterfaces(draft: Draft, device: DeviceDraft, macs: Claims, networ
       networks.claim(address, `${at}/addresses/${j}`, { owner, machine: device.machine, cidr: true });
     });
   });
-  const bootPort = hardware?.entry.bootPort;
-  if (bootPort === undefined || !hardware?.ports?.has(bootPort) || faults.broken(`${pointer}/interfaces`)) return;
+  const bootPort = hardware?.bootPort;
+  if (bootPort === undefined || faults.broken(`${pointer}/interfaces`)) return;
   const boot = entry.interfaces?.findIndex((one) => one.name === bootPort) ?? -1;
   if (entry.interfaces?.[boot]?.mac !== undefined || faults.broken(`${pointer}/interfaces/${boot}/mac`)) return;
   const at = boot >= 0 ? `${pointer}/interfaces/${boot}` : pointer;

@@ -24,6 +24,7 @@ export interface ClassDraft {
   type: DeviceType | undefined;
   ports: Ports | undefined;
   bmcPort: string | undefined;
+  bootPort: string | undefined;
 }
 
 /** A device as far as it could be resolved. */

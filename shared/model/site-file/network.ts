@@ -3,6 +3,7 @@ import {
   freeAddress,
   isIn,
   type Network,
+  networkOf,
   notAHost,
   parseAddress,
   parseCidr,
@@ -54,7 +55,7 @@ export class Networks {
       return;
     }
     this.#taken.add(address.text);
-    this.#claims.push({ owner: claim.owner, pointer, address, length: cidr?.network.length, machine: claim.machine });
+    this.#claims.push({ owner: claim.owner, pointer, address, length: cidr?.length, machine: claim.machine });
   }
 
   #wellFormed(text: string, cidr: boolean): string {
@@ -172,7 +173,8 @@ function checkPrefix(text: string, pointer: string, networks: Networks, faults: 
     );
     return undefined;
   }
-  const { address, network } = cidr;
+  const { address, length } = cidr;
+  const network = networkOf(address, length);
   if (address.value !== network.first) {
     faults.add("prefix_host_bits", pointer, `${text} names a host, not a network`, network.text);
   }

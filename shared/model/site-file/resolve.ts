@@ -16,7 +16,7 @@ export function resolveSite(file: SiteFile, devices: readonly DeviceDraft[]): Re
     vlans: file.vlans ?? [],
     prefixes: (file.prefixes ?? []).map((entry) => ({
       ...entry,
-      prefix: must(parseCidr(entry.prefix), entry.prefix).network.text,
+      prefix: cidrOf(entry.prefix),
       ...(entry.gateway === undefined ? {} : { gateway: addressOf(entry.gateway) }),
     })),
     images: file.images ?? [],
@@ -33,8 +33,8 @@ function must<T>(value: T | undefined, what: string): T {
 const addressOf = (text: string): string => must(parseAddress(text), text).text;
 const macOf = (text: string): string => must(parseMac(text), text);
 const cidrOf = (text: string): string => {
-  const { address, network } = must(parseCidr(text), text);
-  return `${address.text}/${network.length}`;
+  const { address, length } = must(parseCidr(text), text);
+  return `${address.text}/${length}`;
 };
 
 function resolveDevice(device: DeviceDraft): ResolvedDevice {
