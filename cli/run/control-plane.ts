@@ -1,0 +1,129 @@
+/**
+ * The control plane as one local process: the Worker on Miniflare, everything persisted under DIR (default `.turnup`).
+ *
+ *   node cli/run/control-plane.ts [--dir .turnup] [--port N]
+ *
+ * It may be killed at any time; started again it goes on, on the same port. When it listens it writes
+ * DIR/control-plane.json {url, token}, readable by its owner only, and prints one line of JSON.
+ */
+import { randomBytes } from "node:crypto";
+import { rm } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { createServer } from "node:net";
+import { join, resolve } from "node:path";
+import { parseArgs } from "node:util";
+import { Cron } from "croner";
+import { convertV4MiniflareOptions, Log, LogLevel, Miniflare } from "miniflare";
+import { bundleWorker } from "./control-plane/bundle.ts";
+import { readWrangler, runtimeOptions } from "./control-plane/config.ts";
+import { migrate } from "./control-plane/migrate.ts";
+import { endOrphan, isRunning, readText, writeAtomic, writeLauncher } from "./control-plane/processes.ts";
+
+const root = join(import.meta.dirname, "../..");
+const { values } = parseArgs({ options: { dir: { type: "string", default: ".turnup" }, port: { type: "string" } } });
+const dir = resolve(values.dir);
+const state = join(dir, "control-plane");
+const files = {
+  pid: join(dir, "pids/control-plane"),
+  workerd: join(dir, "pids/workerd"),
+  connect: join(dir, "control-plane.json"),
+  secret: join(state, "admin-token"),
+  port: join(state, "port"),
+  launcher: join(state, "workerd"),
+};
+
+const say = (event: string, data: Record<string, unknown> = {}): void =>
+  console.log(JSON.stringify({ at: "control-plane", event, ...data }));
+
+async function start(): Promise<() => Promise<void>> {
+  await writeAtomic(files.pid, `${process.pid}\n`);
+  if (await endOrphan(files.workerd)) say("orphan-ended");
+  const wrangler = await readWrangler(root);
+  const [script, secret, port] = await Promise.all([bundleWorker(root, wrangler.main), adminSecret(), choosePort()]);
+  const workerd: unknown = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd");
+  await writeLauncher(files.launcher, String((workerd as { default: string }).default), files.workerd);
+  process.env.MINIFLARE_WORKERD_PATH = files.launcher;
+
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({
+      ...runtimeOptions({ wrangler, root, persist: join(state, "store"), script, port, secret }),
+      log: new Log(LogLevel.WARN),
+      handleStructuredLogs: ({ level, message }) => console.error(JSON.stringify({ at: "worker", level, message })),
+      unsafeHandleRuntimeRestart: () => say("workerd-restarted"),
+    }),
+  );
+  const url = (await runtime.ready).origin;
+  const database = wrangler.d1_databases[0];
+  if (!database) throw new Error("wrangler.toml binds no database");
+  const migrated = await migrate(await runtime.getD1Database(database.binding), join(root, database.migrations_dir));
+
+  // Miniflare fires no cron by itself. Weekday numbers differ between the two (write MON-FRI), times are UTC in both.
+  const crons = wrangler.triggers.crons.map(
+    (cron) =>
+      new Cron(
+        cron,
+        { timezone: "UTC", catch: (error) => say("cron-failed", { cron, error: String(error) }) },
+        async () => {
+          const worker = await runtime.getWorker();
+          await worker.scheduled({ cron, scheduledTime: new Date() });
+        },
+      ),
+  );
+  await writeAtomic(files.port, `${port}\n`);
+  await writeAtomic(files.connect, `${JSON.stringify({ url, token: secret }, null, 2)}\n`, 0o600);
+  say("listening", { url, migrated });
+  return async () => {
+    for (const cron of crons) cron.stop();
+    await runtime.dispose();
+    await Promise.all([files.connect, files.workerd, files.pid].map((file) => rm(file, { force: true })));
+    say("stopped");
+  };
+}
+
+/** Made once and kept: tokens that people have noted stay good over restarts. */
+async function adminSecret(): Promise<string> {
+  const kept = await readText(files.secret);
+  if (kept) return kept;
+  const fresh = `tok_${randomBytes(24).toString("hex")}`;
+  await writeAtomic(files.secret, `${fresh}\n`, 0o600);
+  return fresh;
+}
+
+/** The port asked for, else the one used before while it is free (agents know it), else any. */
+async function choosePort(): Promise<number> {
+  if (values.port !== undefined) return Number(values.port);
+  const before = Number(await readText(files.port));
+  return (before > 0 ? await freePort(before) : undefined) ?? (await freePort(0)) ?? 0;
+}
+
+const freePort = (port: number): Promise<number | undefined> =>
+  new Promise((done) => {
+    const probe = createServer();
+    probe.once("error", () => done(undefined));
+    probe.listen(port, "127.0.0.1", () => {
+      const address = probe.address();
+      probe.close(() => done(typeof address === "object" ? address?.port : undefined));
+    });
+  });
+
+if (await isRunning(files.pid, "control-plane.ts")) {
+  say("running-already", { pid: await readText(files.pid) });
+  process.exit(2);
+}
+const stop = await start();
+let stopping = false;
+for (const signal of ["SIGTERM", "SIGINT"] as const) {
+  // Miniflare's own listener would end the process at once, and leave the files that say it is running.
+  process.removeAllListeners(signal);
+  process.on(signal, () => {
+    if (stopping) return;
+    stopping = true;
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        say("stop-failed", { error: String(error) });
+        process.exit(1);
+      },
+    );
+  });
+}
