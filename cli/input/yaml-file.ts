@@ -1,0 +1,158 @@
+import { open } from "node:fs/promises";
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  type Node,
+  parseDocument,
+  type YAMLError,
+} from "yaml";
+import type { Fault, Problem } from "../../shared/errors.ts";
+
+/** A fault with its place in a file, counted from 1 as editors do. */
+export interface LocatedFault extends Fault {
+  file: string;
+  line: number;
+  col: number;
+}
+
+/** An `Outcome` whose refusal also tells the places; empty when the file could not even be opened. */
+export type Reading<T> = { ok: true; value: T } | { ok: false; problem: Problem; faults: LocatedFault[] };
+
+export interface YamlFile {
+  file: string;
+  value: unknown;
+  /** What is wrong with the YAML and yet let it be read: keys written twice. */
+  faults: LocatedFault[];
+  locate(fault: Fault): LocatedFault;
+}
+
+/** Aliases may be resolved so often in all; more is a bomb (S4). */
+const MAX_ALIASES = 200;
+
+export const refuseFile = (
+  problem: Problem,
+  faults: LocatedFault[] = [],
+): { ok: false; problem: Problem; faults: LocatedFault[] } => ({
+  ok: false,
+  problem: faults.length > 0 ? { ...problem, errors: faults } : problem,
+  faults,
+});
+
+/**
+ * Reads a YAML file of at most `maxBytes`. Refuses `not_found`, `bad_request` (not readable as a file),
+ * `body_too_large`, and `validation_failed` with the place of every fault in the YAML.
+ */
+export async function readYamlFile(file: string, maxBytes: number): Promise<Reading<YamlFile>> {
+  const bytes = await readBounded(file, maxBytes);
+  if (!bytes.ok) return bytes;
+  const lines = new LineCounter();
+  let text: string;
+  try {
+    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes.value);
+  } catch {
+    const fault = {
+      code: "yaml_not_utf8",
+      pointer: "",
+      text: "the file is not UTF-8",
+      write: "the file saved as UTF-8",
+    };
+    return faulty(file, [{ ...fault, file, line: 1, col: 1 }]);
+  }
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const faults = document.errors.map((error) => yamlFault(error, file, lines));
+  if (document.errors.some((error) => error.code !== "DUPLICATE_KEY")) return faulty(file, faults);
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    // The library throws a ReferenceError for an alias without its anchor and for too many of them.
+    const why = error instanceof Error ? error.message : String(error);
+    const fault = {
+      code: "yaml_alias",
+      pointer: "",
+      text: `an alias cannot be resolved: ${why}`,
+      write: "the value itself",
+    };
+    return faulty(file, [...faults, { ...fault, file, line: 1, col: 1 }]);
+  }
+  const locate = (fault: Fault): LocatedFault => ({ ...fault, file, ...placeOf(document, lines, fault) });
+  return { ok: true, value: { file, value, faults, locate } };
+}
+
+const faulty = (file: string, faults: LocatedFault[]) =>
+  refuseFile({ code: "validation_failed", detail: `${file} cannot be read as YAML.` }, faults);
+
+async function readBounded(file: string, maxBytes: number): Promise<Reading<Buffer>> {
+  try {
+    const handle = await open(file, "r");
+    try {
+      const { size } = await handle.stat();
+      if (size > maxBytes) {
+        return refuseFile({
+          code: "body_too_large",
+          detail: `${file} has ${size} bytes; at most ${maxBytes} are read.`,
+        });
+      }
+      return { ok: true, value: await handle.readFile() };
+    } finally {
+      await handle.close();
+    }
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? String(error.code) : "";
+    if (code === "ENOENT") return refuseFile({ code: "not_found", detail: `There is no file ${file}.` });
+    if (code === "") throw error;
+    return refuseFile({ code: "bad_request", detail: `${file} cannot be read: ${code}.` });
+  }
+}
+
+function yamlFault(error: YAMLError, file: string, lines: LineCounter): LocatedFault {
+  const { line, col } = lines.linePos(error.pos[0]);
+  const at = { pointer: "", file, line: Math.max(line, 1), col: Math.max(col, 1) };
+  if (error.code === "DUPLICATE_KEY") {
+    return { ...at, code: "yaml_duplicate_key", text: "this key stands here twice", write: "each key once" };
+  }
+  if (error.code === "TAB_AS_INDENT") {
+    return { ...at, code: "yaml_tab", text: "the line is indented with a tab", write: "spaces, two per level" };
+  }
+  return { ...at, code: "yaml_syntax", text: `this is no YAML: ${error.message}`, write: "YAML 1.2, one document" };
+}
+
+/** Codes whose fault is the key and not its value. */
+const ABOUT_KEY = ["unknown_key", "media_bay_unknown"];
+
+/** The place of what the pointer names; of something missing, the place of the nearest part that is there. */
+function placeOf(
+  document: Document.Parsed,
+  lines: LineCounter,
+  { pointer, code }: Fault,
+): { line: number; col: number } {
+  let node: unknown = document.contents;
+  let offset = startOf(node) ?? 0;
+  for (const part of pointer.split("/").slice(1).map(decode)) {
+    if (isAlias(node)) node = node.resolve(document);
+    if (isSeq(node)) node = node.items[Number(part)];
+    else if (isMap(node)) {
+      const pair = node.items.find(({ key }) => (isScalar(key) ? String(key.value) : undefined) === part);
+      if (!pair) break;
+      const key = startOf(pair.key);
+      if (key !== undefined) offset = key;
+      node = pair.value;
+      if (ABOUT_KEY.includes(code)) continue;
+    } else break;
+    offset = startOf(node) ?? offset;
+  }
+  const { line, col } = lines.linePos(offset);
+  return { line: Math.max(line, 1), col: Math.max(col, 1) };
+}
+
+const decode = (part: string): string => part.replaceAll("~1", "/").replaceAll("~0", "~");
+
+function startOf(node: unknown): number | undefined {
+  return isNodeWithRange(node) ? node.range[0] : undefined;
+}
+const isNodeWithRange = (node: unknown): node is Node & { range: [number, number, number] } =>
+  typeof node === "object" && node !== null && "range" in node && Array.isArray(node.range);
