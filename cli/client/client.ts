@@ -1,0 +1,144 @@
+import { z } from "zod";
+import { AuditRun, Finding } from "../../shared/model/finding.ts";
+import { JobEvent, type JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
+import {
+  AgentView,
+  AssetView,
+  DeviceView,
+  Explanation,
+  LedgerEvent,
+  Meter,
+  type Page,
+  PlanView,
+  pageOf,
+  SiteView,
+} from "../../shared/model/views.ts";
+import { type Ask, createHttp, type Http, type HttpDeps } from "./http.ts";
+
+const Report = z.object({ tolerated: z.array(z.string()), missing: z.array(z.string()) });
+const TypeFault = z.object({ code: z.string(), pointer: z.string(), text: z.string(), write: z.string().optional() });
+export const DeviceTypesTaken = z.object({
+  imported: z.number(),
+  refused: z.number(),
+  results: z.array(
+    z.object({
+      index: z.number().int(),
+      name: z.string().nullable(),
+      report: Report.nullable(),
+      faults: z.array(TypeFault),
+    }),
+  ),
+});
+export type DeviceTypesTaken = z.infer<typeof DeviceTypesTaken>;
+const DeviceTypeName = z.object({ name: z.string() });
+
+export const tokenRoles = ["viewer", "operator", "approver", "admin"] as const;
+export const TokenView = z.object({
+  id: z.string(),
+  name: z.string(),
+  role: z.string(),
+  sites: z.array(z.string()).nullable(),
+  createdAt: z.number(),
+  expiresAt: z.number().nullable(),
+  revokedAt: z.number().nullable(),
+});
+export type TokenView = z.infer<typeof TokenView>;
+
+const Imported = z.object({ site: SiteView, added: z.number(), changed: z.number(), unchanged: z.number() });
+const Invited = z.object({ token: z.string(), site: z.string(), siteName: z.string(), expiresAt: z.number() });
+const Health = z.object({ status: z.literal("ok"), version: z.string() });
+export const FleetStatus = z.object({ frozen: z.boolean(), maxSites: z.number(), working: z.number() });
+export type FleetStatus = z.infer<typeof FleetStatus>;
+
+const itemsOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
+const path = (strings: TemplateStringsArray, ...values: string[]): string =>
+  String.raw({ raw: strings.raw }, ...values.map((value) => encodeURIComponent(value)));
+
+export interface Intent {
+  site: string;
+  workflow: string;
+  targets: string[];
+  params: Record<string, unknown>;
+}
+
+/** The control plane's API, typed. Every method throws `ApiError`. */
+export type Client = ReturnType<typeof createClient>;
+
+export function createClient(deps: HttpDeps) {
+  const http = createHttp(deps);
+  return {
+    url: deps.url,
+    token: deps.token,
+    health: () => http("GET", "/v1/health", Health),
+
+    sites: async (): Promise<SiteView[]> => (await http("GET", "/v1/sites", pageOf(SiteView))).items,
+    site: (site: string) => http("GET", path`/v1/sites/${site}`, SiteView),
+    createSite: (body: Pick<SiteView, "name" | "locationHint" | "jurisdiction">) =>
+      http("POST", "/v1/sites", SiteView, { body }),
+    importSite: (site: string, document: unknown) =>
+      http("PUT", path`/v1/sites/${site}/document`, Imported, { body: document }),
+    meter: (site: string) => http("GET", path`/v1/sites/${site}/meter`, Meter),
+    ledger: async (site: string, after: number) =>
+      (await http("GET", path`/v1/sites/${site}/ledger`, itemsOf(LedgerEvent), { query: { after } })).items,
+
+    deviceTypeNames: async () => (await all(http, "/v1/device-types", DeviceTypeName)).map((type) => type.name),
+    importDeviceTypes: (types: unknown[]) => http("POST", "/v1/device-types", DeviceTypesTaken, { body: { types } }),
+
+    devices: (site?: string) => all(http, "/v1/devices", DeviceView, { site }),
+    assets: (site?: string) => all(http, "/v1/assets", AssetView, { site }),
+    explain: (device: string, site?: string) =>
+      http("GET", path`/v1/devices/${device}/explain`, Explanation, { query: { site } }),
+
+    plan: (intent: Intent) => http("POST", "/v1/plans", PlanView, { body: intent }),
+    getPlan: (plan: string) => http("GET", path`/v1/plans/${plan}`, PlanView),
+    apply: (plan: string, hash: string, key?: string) =>
+      http("POST", "/v1/jobs", JobView, { body: { plan, hash }, ...(key !== undefined && { key }) }),
+
+    jobs: async (input: { site?: string; state?: JobState; limit: number }) =>
+      (await http("GET", "/v1/jobs", pageOf(JobSummary), { query: input })).items,
+    job: (job: string) => http("GET", path`/v1/jobs/${job}`, JobView),
+    steps: async (job: string) => (await http("GET", path`/v1/jobs/${job}/steps`, itemsOf(StepView))).items,
+    events: async (job: string, after: number) =>
+      (await http("GET", path`/v1/jobs/${job}/events`, itemsOf(JobEvent), { query: { after } })).items,
+    cancel: (job: string, reason: string) => http("POST", path`/v1/jobs/${job}/cancel`, JobView, { body: { reason } }),
+
+    findings: (query: { site?: string; state?: "open" | "closed" }) => all(http, "/v1/findings", Finding, query),
+    runAudit: (site: string) => http("POST", path`/v1/sites/${site}/audits`, AuditRun),
+    audits: async (site: string) => (await http("GET", path`/v1/sites/${site}/audits`, itemsOf(AuditRun))).items,
+
+    agents: (site?: string) => all(http, "/v1/agents", AgentView, { site }),
+    enrolToken: (site: string, ttlSeconds: number) =>
+      http("POST", path`/v1/sites/${site}/enrolment-tokens`, Invited, { body: { ttlSeconds } }),
+    revokeAgent: (agent: string) => http("POST", path`/v1/agents/${agent}/revoke`, AgentView),
+
+    createToken: (body: { name: string; role: string; sites?: string[]; ttlSeconds?: number }) =>
+      http("POST", "/v1/tokens", TokenView.extend({ token: z.string() }), { body }),
+    tokens: () => all(http, "/v1/tokens", TokenView),
+    revokeToken: (token: string) => http("DELETE", path`/v1/tokens/${token}`, TokenView),
+
+    fleet: () => http("GET", "/v1/fleet", FleetStatus),
+    freeze: () => http("POST", "/v1/fleet/freeze", FleetStatus),
+    thaw: () => http("POST", "/v1/fleet/thaw", FleetStatus),
+  };
+}
+
+/** Most pages that are read of one list: 500,000 entries; beyond that something goes in circles. */
+const MAX_PAGES = 1_000;
+
+/** All pages of a list. */
+async function all<T extends z.ZodType>(
+  http: Http,
+  route: string,
+  item: T,
+  query: NonNullable<Ask["query"]> = {},
+): Promise<z.infer<T>[]> {
+  const items: z.infer<T>[] = [];
+  let cursor: string | undefined;
+  for (let n = 0; n < MAX_PAGES; n++) {
+    const page: Page<z.infer<T>> = await http("GET", route, pageOf(item), { query: { ...query, limit: 500, cursor } });
+    items.push(...page.items);
+    if (page.next === null) break;
+    cursor = page.next;
+  }
+  return items;
+}

@@ -1,0 +1,88 @@
+import { type Command, Option } from "commander";
+import { tokenRoles } from "../client/client.ts";
+import { type Cli, clientOf, problemError } from "../context.ts";
+import { table } from "../output/table.ts";
+import { moment } from "../output/words.ts";
+import { does, type Exit, type Options, text } from "./command.ts";
+
+/** Who may ask for what: API tokens, and the fleet's kill switch. */
+export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
+  const { cli } = use;
+  const token = program.command("token").description("API tokens");
+
+  does(
+    token
+      .command("create <name>")
+      .description("make a token; it is shown this once")
+      .addOption(new Option("--role <role>", "what it may do").choices([...tokenRoles]).default("viewer"))
+      .option("--site <site...>", "only for these sites")
+      .option("--ttl <duration>", "how long it is good: 90m, 12h, 30d", "365d"),
+    use,
+    async ([name = ""], options) => {
+      const sites = Array.isArray(options.site) ? (options.site as string[]) : undefined;
+      const made = await clientOf(cli).createToken({
+        name,
+        role: text(options, "role") ?? "viewer",
+        ttlSeconds: seconds(options, "ttl"),
+        ...(sites && { sites }),
+      });
+      return { json: made, lines: [made.token] };
+    },
+  );
+
+  does(token.command("list").description("the tokens, without their secrets"), use, async () => {
+    const tokens = await clientOf(cli).tokens();
+    const rows = tokens.map((t) => [
+      t.id,
+      t.name,
+      t.role,
+      t.sites?.join(" ") ?? "all",
+      moment(t.createdAt),
+      t.revokedAt !== null
+        ? `revoked ${moment(t.revokedAt)}`
+        : t.expiresAt !== null
+          ? `until ${moment(t.expiresAt)}`
+          : "",
+    ]);
+    return {
+      json: tokens,
+      lines: table(
+        ["id", "name", "role", "sites", "created (UTC)", "good"].map((title) => ({ title })),
+        rows,
+      ),
+    };
+  });
+
+  does(token.command("revoke <id>").description("revoke a token by its id"), use, async ([id = ""]) => {
+    const revoked = await clientOf(cli).revokeToken(id);
+    return { json: revoked, lines: [`Revoked ${revoked.name} (${revoked.id}).`] };
+  });
+
+  const fleet = program.command("fleet").description("the kill switch over all sites");
+  for (const [name, ask, description] of [
+    ["status", "fleet", "whether anything may start, and how many sites are at work"],
+    ["freeze", "freeze", "no step starts anywhere until it is thawed"],
+    ["thaw", "thaw", "turn the kill switch off"],
+  ] as const) {
+    does(fleet.command(name).description(description), use, async () => {
+      const status = await clientOf(cli)[ask]();
+      return {
+        json: status,
+        lines: [
+          `${status.frozen ? "Frozen: nothing starts" : "Not frozen"}; ${status.working} of at most ${status.maxSites} sites at work.`,
+        ],
+      };
+    });
+  }
+}
+
+const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
+
+/** Seconds of an option like `90m`; refused in words if it is something else. */
+export function seconds(options: Options, name: string): number {
+  const match = /^(\d{1,6})([smhd])$/.exec(text(options, name) ?? "");
+  const unit = match?.[2] as keyof typeof UNIT_S | undefined;
+  if (!match || !unit)
+    throw problemError({ code: "bad_request", detail: `--${name} takes a number and s, m, h or d, as in 12h.` });
+  return Number(match[1]) * UNIT_S[unit];
+}

@@ -1,0 +1,97 @@
+import type { Command } from "commander";
+import { type Cli, clientOf } from "../context.ts";
+import { exitCode } from "../exit.ts";
+import { table } from "../output/table.ts";
+import { moment, plural } from "../output/words.ts";
+import { does, type Exit, text } from "./command.ts";
+
+/** How often, and for how long, `audit run` looks whether the run has ended. */
+const AUDIT_POLL_MS = 250;
+const AUDIT_MAX_MS = 120_000;
+
+export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
+  const { cli } = use;
+
+  does(
+    program
+      .command("explain <device>")
+      .description("what state a device is in, since when, what it waits for, and what would change it")
+      .option("--site <site>", "where several sites have a device of this name"),
+    use,
+    async ([device = ""], options) => {
+      const told = await clientOf(cli).explain(device, text(options, "site"));
+      const { name, manufacturer, model, serial, rack, u } = told.device;
+      const lines = [
+        `${name}: ${manufacturer} ${model}, serial ${serial ?? "none"}, rack ${rack} U${u}`,
+        `State: ${told.state}`,
+      ];
+      if (told.step) lines.push(`Step: ${told.step}`);
+      if (told.job) lines.push(`Job: ${told.job}`);
+      lines.push(`Waits for: ${told.waitingOn ?? "nothing"}`);
+      if (told.failure)
+        lines.push(`Failed: ${told.failure.code}: ${told.failure.detail}`, `Next: ${told.failure.next}`);
+      for (const change of told.wouldChange) lines.push(`Would change it: ${change}`);
+      for (const finding of told.findings) lines.push(`Finding: ${finding}`);
+      for (const event of told.lastEvents) lines.push(`${moment(event.at)}  ${event.text}`);
+      return { json: told, lines };
+    },
+  );
+
+  does(
+    program
+      .command("findings")
+      .description("what audits saw that should not be")
+      .option("--site <site>", "only of this site")
+      .option("--all", "closed ones too"),
+    use,
+    async (_, options) => {
+      const site = text(options, "site");
+      const findings = await clientOf(cli).findings({
+        ...(site !== undefined && { site }),
+        ...(options.all !== true && { state: "open" }),
+      });
+      const rows = findings.map((f) => [
+        f.severity,
+        f.check,
+        f.objectName,
+        f.state,
+        moment(f.openedAt),
+        String(f.times),
+        f.text,
+        f.next,
+      ]);
+      const titles = ["severity", "check", "object", "state", "since (UTC)", "seen", "what", "next"];
+      return {
+        json: findings,
+        lines:
+          findings.length === 0
+            ? ["No findings."]
+            : table(
+                titles.map((title) => ({ title })),
+                rows,
+              ),
+      };
+    },
+  );
+
+  const audit = program.command("audit").description("compare what is with what should be");
+  does(audit.command("run <site>").description("run an audit now and wait for its end"), use, async ([site = ""]) => {
+    const client = clientOf(cli);
+    const begun = await client.runAudit(site);
+    let run = begun;
+    for (let waited = 0; run.state === "running" && waited < AUDIT_MAX_MS; waited += AUDIT_POLL_MS) {
+      await cli.sleep(AUDIT_POLL_MS);
+      run = (await client.audits(site)).find((one) => one.window === begun.window) ?? run;
+    }
+    const said = {
+      "no-data": "no data: nothing could be read",
+      running: "still running",
+      done: `read ${run.read} of ${plural(run.expected, "device")}; ${plural(run.opened, "finding")} opened, ${run.closed} closed`,
+    };
+    return {
+      json: run,
+      lines: [`Audit ${run.window}: ${said[run.state]}.`],
+      exit: run.state === "done" ? exitCode.done : exitCode.failed,
+    };
+  });
+}

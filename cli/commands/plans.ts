@@ -1,0 +1,66 @@
+import type { Command } from "commander";
+import type { Client } from "../client/client.ts";
+import { type Cli, clientOf, problemError } from "../context.ts";
+import { planText } from "../output/plan-text.ts";
+import { type Answer, does, type Exit, type Options, text } from "./command.ts";
+import { watchToEnd } from "./watch.ts";
+
+export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
+  const { cli } = use;
+
+  does(
+    program
+      .command("plan <workflow> <devices...>")
+      .description("build a plan and show it; nothing happens yet")
+      .option("--site <site>", "the site, where there are several")
+      .option("--params <json>", "parameters of the workflow, as a JSON object", "{}"),
+    use,
+    async ([workflow = "", ...targets], options) => {
+      const client = clientOf(cli);
+      const site = text(options, "site") ?? (await onlySite(client));
+      const view = await client.plan({ site, workflow, targets, params: params(options) });
+      const next = `To run it exactly as shown: turnup apply ${view.plan.id} --hash ${view.hash}`;
+      return { json: view, lines: [...planText(view), "", next] };
+    },
+  );
+
+  does(
+    program
+      .command("apply <plan>")
+      .description("run a plan by the hash that was reviewed")
+      .requiredOption("--hash <hash>", "the hash, as `turnup plan` showed it")
+      .option("--key <key>", "Idempotency-Key: the same one never makes a second job")
+      .option("--watch", "stay until the job has ended; the exit code tells how"),
+    use,
+    async ([plan = ""], options) => {
+      const client = clientOf(cli);
+      const job = await client.apply(plan, text(options, "hash") ?? "", text(options, "key"));
+      if (options.watch === true) return watchToEnd(cli, client, job.id, options.json === true);
+      return {
+        json: job,
+        lines: [`Job ${job.id} is ${job.state}. Follow it: turnup watch ${job.id}`],
+      } satisfies Answer;
+    },
+  );
+}
+
+function params(options: Options): Record<string, unknown> {
+  try {
+    const value: unknown = JSON.parse(text(options, "params") ?? "{}");
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return { ...value };
+  } catch {
+    // Said below, as for any other value that is no object.
+  }
+  throw problemError({ code: "bad_request", detail: "--params takes a JSON object." });
+}
+
+async function onlySite(client: Client): Promise<string> {
+  const sites = await client.sites();
+  const [only] = sites;
+  if (only && sites.length === 1) return only.name;
+  const names = sites.map((site) => site.name).join(", ");
+  throw problemError({
+    code: "bad_request",
+    detail: `Say which site by --site: there ${sites.length === 0 ? "is none" : `are ${names}`}.`,
+  });
+}

@@ -1,0 +1,57 @@
+import { isFinal, type JobView } from "../../shared/model/job.ts";
+import type { Client } from "../client/client.ts";
+import { watchJob } from "../client/watch.ts";
+import type { Cli } from "../context.ts";
+import { type ExitCode, exitOfJob } from "../exit.ts";
+import { foldJob, stepOrder } from "../output/fold-job.ts";
+import { LiveLines } from "../output/live.ts";
+import { progressLines } from "../output/progress.ts";
+
+/** Whether nothing more will happen without a person. */
+export const isSettled = (job: Pick<JobView, "state">): boolean => isFinal.job(job.state) || job.state === "waiting";
+
+/**
+ * The job as it goes, starting with now; ends when it is settled, or `signal` is aborted. Each view is complete.
+ * @param onView called with every change
+ */
+export async function followJob(
+  cli: Pick<Cli, "WebSocket" | "sleep">,
+  client: Client,
+  id: string,
+  signal: AbortSignal,
+  onView: (view: JobView) => void,
+): Promise<JobView> {
+  const first = await client.job(id);
+  const order = stepOrder((await client.getPlan(first.plan)).plan);
+  let view = first;
+  onView(view);
+  if (isSettled(view)) return view;
+  for await (const event of watchJob(
+    { client, WebSocket: cli.WebSocket, sleep: cli.sleep },
+    id,
+    view.lastEvent,
+    signal,
+  )) {
+    const next = foldJob(view, event, order);
+    if (next === view) continue;
+    view = next;
+    onView(view);
+    if (isSettled(view)) break;
+  }
+  // What the fold does not carry (a cancelled step's last words) is read once more.
+  return signal.aborted ? view : client.job(id);
+}
+
+/** Shows a job until it is settled. With `json` one event of the job per line, else the live lines. */
+export async function watchToEnd(cli: Cli, client: Client, id: string, json: boolean): Promise<ExitCode> {
+  const lines = new LiveLines(cli);
+  const draw = (view: JobView) => lines.show(progressLines(view, cli.now(), cli.columns ?? 160));
+  const stop = new AbortController();
+  const view = await followJob(cli, client, id, stop.signal, json ? () => undefined : draw);
+  if (json) cli.out(JSON.stringify(view));
+  else {
+    draw(view);
+    lines.end();
+  }
+  return exitOfJob(view.state, view.targets.filter((target) => target.state === "succeeded").length);
+}

@@ -1,0 +1,58 @@
+import { errorCatalog, type Problem } from "../shared/errors.ts";
+import { type Client, createClient } from "./client/client.ts";
+import { ApiError } from "./client/http.ts";
+import { findEndpoint } from "./config.ts";
+import { type ExitCode, exitOfStatus } from "./exit.ts";
+
+/** What a command may use of the world. */
+export interface Cli {
+  env: Record<string, string | undefined>;
+  cwd: string;
+  /** Columns of the terminal; undefined where output is no terminal. */
+  columns: number | undefined;
+  fetch: typeof fetch;
+  WebSocket: typeof WebSocket;
+  now: () => number;
+  newKey: () => string;
+  sleep: (ms: number) => Promise<void>;
+  /** Whole lines, without their end. */
+  out: (line: string) => void;
+  err: (line: string) => void;
+  /** Text as it is, for lines that are drawn again. */
+  draw: (text: string) => void;
+}
+
+/** How long a command keeps trying when the control plane does not answer. */
+const PATIENCE_MS = 3_000;
+
+/** The client for the control plane that the environment names. Throws `ApiError` when none is named. */
+export function clientOf(cli: Cli): Client {
+  const found = findEndpoint(cli.env, cli.cwd);
+  if (!found.ok) throw problemError(found.problem);
+  const { fetch, sleep, newKey } = cli;
+  return createClient({ ...found.value, fetch, sleep, newKey, patienceMs: PATIENCE_MS });
+}
+
+/** A problem found on this side, in the shape of one from the control plane. */
+export function problemError(problem: Problem): ApiError {
+  const { status, next } = errorCatalog[problem.code];
+  return new ApiError({ ...problem, next, status: status || 422 });
+}
+
+/** Prints an error and tells the exit code it means. */
+export function printError(cli: Pick<Cli, "out" | "err">, error: unknown, json: boolean): ExitCode {
+  const known = error instanceof ApiError ? error : undefined;
+  const { code, detail, next, errors, status } = known ?? {
+    code: "internal",
+    detail: error instanceof Error ? error.message : String(error),
+    next: "",
+    errors: [],
+    status: 500,
+  };
+  if (json) cli.out(JSON.stringify({ error: { code, detail, next, ...(errors.length > 0 && { errors }) } }));
+  cli.err(`${code}: ${detail}`);
+  for (const fault of errors)
+    cli.err(`  ${fault.pointer || "/"} ${fault.code} ${fault.text}.${fault.write ? ` Write: ${fault.write}` : ""}`);
+  if (next) cli.err(next);
+  return exitOfStatus(status);
+}

@@ -1,0 +1,70 @@
+import type { PlanView } from "../../shared/model/views.ts";
+import { table } from "./table.ts";
+import { bytes, moment, plural } from "./words.ts";
+
+/** A plan for a reviewer: steps once for machines that take the same ones, every target with the drive to be written. */
+export function planText(view: PlanView): string[] {
+  const { plan, hash, impact, guards } = view;
+  const lines = [
+    `Plan ${plan.id} of ${plan.requester}: ${plan.workflow} (${plan.mode}) at ${plan.siteName}`,
+    `Hash ${hash}`,
+    `${plural(impact.targets, "target")} in ${plural(impact.racks.length, "rack")} (${impact.racks.join(", ")}), ${plural(impact.steps, "step")}, ${bytes(impact.bytesToWrite)} to write; good until ${moment(plan.expiresAt)} UTC`,
+    "",
+  ];
+  for (const { names, steps } of sameSteps(view)) {
+    lines.push(names.length === plan.targets.length ? "Steps of each target:" : `Steps of ${names.join(", ")}:`);
+    const rows = steps.map((step, i) => [String(i + 1), step.name, step.action, step.touches]);
+    lines.push(
+      ...table([{ title: "#", right: true }, { title: "step" }, { title: "action" }, { title: "touches" }], rows),
+      "",
+    );
+  }
+  const rows = plan.targets.map((target) => {
+    const chosen = target.media.find((medium) => medium.chosen);
+    const drive = chosen ? `${chosen.bay} ${chosen.serial} (${bytes(chosen.sizeBytes)})` : "none";
+    return [
+      target.name,
+      target.serial,
+      target.bmc.address,
+      target.boot.mac,
+      drive,
+      String(target.media.length - (chosen ? 1 : 0)),
+    ];
+  });
+  const columns = ["target", "serial", "BMC", "boot MAC", "drive to be written"].map((title) => ({ title }));
+  lines.push(...table([...columns, { title: "left alone", right: true }], rows));
+  for (const { guard, verdict, text } of guards) lines.push(`Guard ${guard}: ${verdict}, ${text}`);
+  return lines;
+}
+
+type Step = PlanView["plan"]["steps"][number];
+type Target = PlanView["plan"]["targets"][number];
+
+/** Targets grouped by equal lists of steps; the words of the first stand for all, names taken out of them. */
+function sameSteps({ plan }: PlanView): { names: string[]; steps: Step[] }[] {
+  const groups = new Map<string, { names: string[]; steps: Step[] }>();
+  for (const target of plan.targets) {
+    const steps = plan.steps.filter((step) => step.target === target.device).sort((a, b) => a.n - b.n);
+    const key = steps.map((step) => `${step.name} ${step.action}`).join("\n");
+    const group = groups.get(key);
+    if (group) group.names.push(target.name);
+    else
+      groups.set(key, {
+        names: [target.name],
+        steps: steps.map((step) => ({ ...step, touches: general(step.touches, target) })),
+      });
+  }
+  return [...groups.values()];
+}
+
+/** The words of one target, without what is its own: that stands in the table of targets. */
+function general(text: string, { name, bmc, boot, media }: Target): string {
+  const chosen = media.find((medium) => medium.chosen);
+  const own: [string, string][] = [
+    [`BMC ${bmc.address}`, "its BMC"],
+    [boot.mac, "its boot port"],
+    [`drive ${chosen?.serial} in ${chosen?.bay}`, "its planned drive"],
+    [name, "the target"],
+  ];
+  return own.reduce((said, [from, to]) => said.replaceAll(from, to), text);
+}

@@ -1,0 +1,63 @@
+import { isFinal, type JobView, type TargetView } from "../../shared/model/job.ts";
+import { clip, duration } from "./words.ts";
+
+const BAR = 20;
+
+/** Steps done, and the current one by its percent, as a bar of 20. */
+export function bar(target: Pick<TargetView, "stepsDone" | "stepsTotal" | "percent">): string {
+  const share = target.stepsTotal === 0 ? 0 : (target.stepsDone + (target.percent ?? 0) / 100) / target.stepsTotal;
+  const full = Math.min(BAR, Math.round(share * BAR));
+  return "█".repeat(full) + "░".repeat(BAR - full);
+}
+
+const MARK: Record<TargetView["state"], string> = {
+  queued: " ",
+  running: "▸",
+  waiting: "‖",
+  succeeded: "✓",
+  failed: "✗",
+  cancelled: "–",
+};
+
+/** One machine in one line: name, bar, elapsed, step or what became of it. */
+export function progressLine(target: TargetView, now: number, nameWidth: number, width: number): string {
+  const elapsed = target.startedAt === null ? "" : duration((target.endedAt ?? now) - target.startedAt);
+  return clip(
+    `${MARK[target.state]} ${target.name.padEnd(nameWidth)}  ${bar(target)}  ${elapsed.padStart(10)}  ${saying(target)}`,
+    width,
+  );
+}
+
+function saying(target: TargetView): string {
+  switch (target.state) {
+    case "succeeded":
+      return "active";
+    case "failed":
+    case "cancelled":
+      return target.failure ? `${target.failure.code}: ${target.failure.detail}` : target.state;
+    case "waiting":
+      return `waits for ${target.waitingOn ?? "a person"}`;
+    case "queued":
+      return "queued";
+    case "running": {
+      const percent = target.percent === null ? "" : ` ${Math.round(target.percent)} %`;
+      const waits = target.waitingOn && target.percent === null ? `, for ${target.waitingOn}` : "";
+      return `${target.step ?? "last step"}${percent}${waits}`;
+    }
+  }
+}
+
+/** All machines of a job, and a line of totals. */
+export function progressLines(job: JobView, now: number, width: number): string[] {
+  const nameWidth = Math.max(4, ...job.targets.map((target) => target.name.length));
+  return [...job.targets.map((target) => progressLine(target, now, nameWidth, width)), totals(job)];
+}
+
+/** `12 active, 0 failed, 1 waiting, 11 at work`. */
+export function totals(job: Pick<JobView, "targets">): string {
+  const count = (...states: TargetView["state"][]) =>
+    job.targets.filter((target) => states.includes(target.state)).length;
+  const open = job.targets.filter((target) => !isFinal.target(target.state) && target.state !== "waiting").length;
+  const text = `${count("succeeded")} active, ${count("failed", "cancelled")} failed, ${count("waiting")} waiting`;
+  return open === 0 ? text : `${text}, ${open} at work`;
+}
