@@ -24,7 +24,11 @@ function upsert(kind: OutboxKind): string {
   const doc = "CASE WHEN json_type(value, '$.row') = 'null' THEN NULL ELSE value -> 'row' END";
   const paths = Object.values(columns).map((path) => `json_extract(value -> 'row', '${path}')`);
   const values = ["?1", "value ->> 'id'", "value ->> 'version'", doc, ...paths];
-  const set = all.slice(2).map((c) => `${c} = excluded.${c}`);
+  // When it was made never changes; naming it here would cost its index's row at every update.
+  const set = all
+    .slice(2)
+    .filter((c) => c !== "created_at")
+    .map((c) => `${c} = excluded.${c}`);
   return `INSERT INTO ${table} (${all.join(", ")}) SELECT ${values.join(", ")} FROM json_each(?2) WHERE true
     ON CONFLICT (site, id) DO UPDATE SET ${set.join(", ")} WHERE excluded.version > ${table}.version`;
 }

@@ -1,0 +1,218 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { beforeAll, describe, expect, it } from "vitest";
+import type { JobEvent, JobView } from "../../shared/model/job.ts";
+import type { AgentView, DeviceView, Meter, Page } from "../../shared/model/views.ts";
+import {
+  call,
+  did,
+  env,
+  eventually,
+  installJob,
+  makeSite,
+  objectOf,
+  prepare,
+  stubOf,
+  TestAgent,
+} from "../test-fleet.ts";
+
+beforeAll(prepare);
+
+const written = async (site: { id: string }) => {
+  const meter = await objectOf(site).ask("meter", {});
+  return meter.ok ? meter.value.object : Number.NaN;
+};
+
+/** A client's end of a socket, with what came over it. */
+async function open(path: string, token?: string): Promise<{ socket: WebSocket; heard: string[] }> {
+  const { response } = await call("GET", path, {
+    ...(token !== undefined && { token }),
+    headers: { upgrade: "websocket" },
+  });
+  expect(response.status).toBe(101);
+  const socket = response.webSocket;
+  if (!socket) throw new Error("no socket");
+  const heard: string[] = [];
+  socket.addEventListener("message", ({ data }) => heard.push(String(data)));
+  socket.accept();
+  return { socket, heard };
+}
+
+describe("the site's object", () => {
+  it("[J1] keeps a job over an eviction", async () => {
+    const site = await makeSite("evict");
+    const job = await installJob(site);
+    await evictDurableObject(stubOf(site));
+    expect(await did<JobView>("GET", `/v1/jobs/${job.id}`)).toMatchObject({
+      id: job.id,
+      targets: [{ name: "node-1" }],
+    });
+  });
+
+  it("leases work to the agent after the budget has given its permit, by the alarm alone", async () => {
+    const site = await makeSite("lease");
+    const agent = await TestAgent.enrol(site);
+    await installJob(site);
+    const reply = await eventually(
+      () => agent.sync(),
+      (r) => r.leases.length > 0,
+      "a lease",
+    );
+    expect(reply.leases[0]).toMatchObject({ action: "bmc.identify", site: site.id });
+    expect(await did<{ working: number }>("GET", "/v1/fleet")).toMatchObject({ frozen: false });
+  });
+
+  it("[C1] may run its alarm twice, and again, without doing anything twice", async () => {
+    const site = await makeSite("alarms");
+    await installJob(site);
+    await eventually(
+      () => did<Page<DeviceView>>("GET", "/v1/devices?state=planned"),
+      (p) => p.items.some((d) => d.site === site.id && d.job !== null),
+      "the read model",
+    );
+    const stub = stubOf(site);
+    const events = async () => (await objectOf(site).ask("ledger", { after: 0, limit: 1000 })) as { value: unknown[] };
+    const before = (await events()).value.length;
+    const rows = await env.DB.prepare("SELECT count(*) AS n, sum(version) AS v FROM rm_device WHERE site = ?")
+      .bind(site.id)
+      .first();
+    await runDurableObjectAlarm(stub);
+    await runInDurableObject(stub, (object) => (object as unknown as { alarm(): Promise<void> }).alarm());
+    await runInDurableObject(stub, (object) => (object as unknown as { alarm(): Promise<void> }).alarm());
+    expect((await events()).value.length).toBe(before);
+    expect(
+      await env.DB.prepare("SELECT count(*) AS n, sum(version) AS v FROM rm_device WHERE site = ?")
+        .bind(site.id)
+        .first(),
+    ).toEqual(rows);
+  });
+
+  it("[C1] goes on after an alarm in which D1 failed", async () => {
+    const site = await makeSite("d1-down");
+    const stub = stubOf(site);
+    await runInDurableObject(stub, async (object) => {
+      const broken = { env: { ...env, DB: undefined } };
+      const real = Reflect.get(object, "env") as unknown;
+      Reflect.set(object, "env", broken.env);
+      await (object as unknown as { alarm(): Promise<void> }).alarm();
+      Reflect.set(object, "env", real);
+    });
+    await eventually(
+      () => did<Page<DeviceView>>("GET", "/v1/devices"),
+      (p) => p.items.some((d) => d.site === site.id),
+      "delivery after the fault",
+    );
+  });
+
+  it("rings the doorbell after hibernation, and tells who is there", async () => {
+    const site = await makeSite("bell");
+    const agent = await TestAgent.enrol(site);
+    const { socket, heard } = await open("/agent/v1/doorbell", agent.token());
+    socket.send("hb");
+    await eventually(
+      async () => heard,
+      (h) => h.includes("ok"),
+      "the heartbeat's answer",
+    );
+    await evictDurableObject(stubOf(site), { webSockets: "hibernate" });
+    const agents = await did<Page<AgentView>>("GET", `/v1/agents?site=${site.name}`);
+    expect(agents.items).toMatchObject([{ id: agent.id, doorbell: true, lastSeenAt: expect.any(Number) }]);
+    await installJob(site);
+    await eventually(
+      async () => heard,
+      (h) => h.includes("sync"),
+      "the ring",
+    );
+    await did("POST", `/v1/agents/${agent.id}/revoke`, { body: {} });
+    expect((await agent.call()).body).toMatchObject({ code: "agent_revoked" });
+    socket.close();
+  });
+
+  it("a doorbell that comes anew takes the place of the old one", async () => {
+    const site = await makeSite("bell2");
+    const agent = await TestAgent.enrol(site);
+    const first = await open("/agent/v1/doorbell", agent.token());
+    const closed = new Promise<number>((done) => first.socket.addEventListener("close", ({ code }) => done(code)));
+    const second = await open("/agent/v1/doorbell", agent.token());
+    expect(await closed).toBe(4000);
+    await installJob(site);
+    await eventually(
+      async () => second.heard,
+      (h) => h.includes("sync"),
+      "the ring",
+    );
+    expect(first.heard).toEqual([]);
+  });
+
+  it("a watch and ?after= give the same events, over an eviction too", async () => {
+    const site = await makeSite("watch");
+    const agent = await TestAgent.enrol(site);
+    const job = await installJob(site);
+    const { heard } = await open(`/v1/jobs/${job.id}/watch`);
+    const first = await eventually(
+      () => agent.sync(),
+      (r) => r.leases.length > 0,
+      "a lease",
+    );
+    await evictDurableObject(stubOf(site), { webSockets: "hibernate" });
+    const [lease] = first.leases;
+    if (!lease) throw new Error("no lease");
+    await agent.sync({
+      holding: [lease.id],
+      progress: [{ lease: lease.id, epoch: lease.epoch, job: job.id, step: lease.step, percent: 40 }],
+    });
+    await agent.sync({ reports: [agent.report(lease, { serial: lease.target.serial, power: "Off" })] });
+    const stored = await did<{ items: JobEvent[] }>("GET", `/v1/jobs/${job.id}/events?after=0`);
+    const live = await eventually(
+      async () => heard.map((text) => JSON.parse(text) as JobEvent),
+      (all) => all.some((e) => e.seq === stored.items.length),
+      "the last event",
+    );
+    expect(live.filter((e) => e.kind !== "step.progress")).toEqual(stored.items);
+    expect(live.filter((e) => e.kind === "step.progress")).toMatchObject([{ data: { percent: 40 } }]);
+    expect(stored.items.map((e) => e.seq)).toEqual(stored.items.map((_, i) => i + 1));
+    const later = await did<{ items: JobEvent[] }>("GET", `/v1/jobs/${job.id}/events?after=2`);
+    expect(later.items).toEqual(stored.items.slice(2));
+  });
+
+  it("an idle site writes nothing, whatever is read and however often its agent syncs", async () => {
+    const site = await makeSite("idle");
+    const agent = await TestAgent.enrol(site);
+    await agent.sync();
+    await eventually(
+      () => runInDurableObject(stubOf(site), (_, state) => state.storage.getAlarm()),
+      (at) => at === null,
+      "no alarm set",
+    );
+    const before = await written(site);
+    await open("/agent/v1/doorbell", agent.token());
+    for (let n = 0; n < 5; n++) await agent.sync();
+    await did("GET", `/v1/devices?site=${site.name}`);
+    await did("GET", `/v1/devices/node-1/explain?site=${site.name}`);
+    expect(await written(site)).toBe(before);
+    await evictDurableObject(stubOf(site));
+    await agent.sync();
+    expect(await runInDurableObject(stubOf(site), (_, state) => state.storage.getAlarm())).toBeNull();
+    const meter = await did<Meter>("GET", `/v1/sites/${site.name}/meter`);
+    expect(meter.d1).toBeGreaterThan(0);
+  });
+
+  it("[E3] rebuilds the read model as it was", async () => {
+    const site = await makeSite("rebuild");
+    const dump = () =>
+      env.DB.prepare(
+        "SELECT 'd' AS k, id, version, doc FROM rm_device WHERE site = ?1 UNION ALL SELECT 'a', id, version, doc FROM rm_asset WHERE site = ?1 UNION ALL SELECT 's', id, version, doc FROM rm_site WHERE site = ?1 ORDER BY 1, 2",
+      )
+        .bind(site.id)
+        .all()
+        .then((r) => r.results);
+    await eventually(dump, (rows) => rows.length === 3, "the first projection");
+    const before = await dump();
+    await env.DB.batch(
+      ["rm_device", "rm_asset", "rm_site"].map((table) =>
+        env.DB.prepare(`DELETE FROM ${table} WHERE site = ?`).bind(site.id),
+      ),
+    );
+    await did("POST", `/v1/sites/${site.name}/read-model/rebuild`, { body: {} });
+    expect(await eventually(dump, (rows) => rows.length === 3, "the second projection")).toEqual(before);
+  });
+});
