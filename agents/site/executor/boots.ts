@@ -1,0 +1,61 @@
+import { newId, newSecret } from "../../../shared/ids.ts";
+import { sameText } from "../../../shared/model/inventory.ts";
+import type { Boot } from "../journal/boots.ts";
+import { bootKey } from "../netboot/machines.ts";
+import { failing, type Step, type World } from "./step.ts";
+
+/** A boot that nobody ended ends by itself: longer than the deadlines of all steps that it serves together, ms. */
+export const BOOT_LIFETIME_MS = 6 * 3_600_000;
+
+/** Opens a boot with a fresh nonce for this job and device, and closes whatever was open for the device before. */
+export function openBoot(step: Step, world: World, why: string): Boot {
+  const { boots } = world.journal;
+  const { target, lease } = step;
+  const now = world.clock.now();
+  for (const old of boots.all()) if (old.device === target.device) closeBoot(world, old, why);
+  boots.open({
+    id: newId("boot", lease.site, world.random),
+    nonce: newSecret(world.random),
+    job: lease.job,
+    device: target.device,
+    mac: target.boot.mac,
+    serial: target.serial,
+    openedAt: now,
+    endsAt: now + BOOT_LIFETIME_MS,
+  });
+  const opened = boots.of(lease.job, target.device);
+  if (!opened) throw failing("agent_defect", "The journal did not keep the boot that was opened.");
+  return opened;
+}
+
+export function closeBoot(
+  world: Pick<World, "journal" | "clock" | "machines" | "signals" | "metrics">,
+  boot: Boot,
+  why: string,
+): void {
+  world.journal.boots.close(boot.id, world.clock.now(), why);
+  world.machines.forget(boot.id);
+  world.metrics.boots.inc({ event: "closed" });
+  world.signals.notify(bootKey(boot.id));
+}
+
+/** The open boot of the step's job and device; throws when it has ended. */
+export function bootOf(step: Step, world: World): Boot {
+  const boot = world.journal.boots.of(step.lease.job, step.target.device);
+  if (!boot || world.clock.now() >= boot.endsAt)
+    throw failing("boot_closed", `The boot of ${step.target.name} in this job has ended.`);
+  return boot;
+}
+
+/** T2: the serial that the firmware told from inside must be the planned one, as at the BMC: a BMC's cable can be swapped. */
+export function checkInside(boot: Boot, step: Step): void {
+  const { target } = step;
+  const inside = boot.helloSerial ?? "";
+  if (inside.trim() === "")
+    throw failing("identity_unreadable", `The firmware of ${target.name} tells no serial to the RAM environment.`);
+  if (![target.serial, ...target.aliases].some((s) => sameText(s, inside)))
+    throw failing(
+      "identity_mismatch",
+      `${target.name} should be ${target.serial}, but the machine that booted says ${inside}.`,
+    );
+}

@@ -1,0 +1,66 @@
+import { TurnupError } from "../../../shared/errors.ts";
+import { commandPower } from "../bmc/power.ts";
+import { readSystem, type SystemView } from "../bmc/redfish.ts";
+import { hardwareMs } from "../config.ts";
+import { sleep } from "../deps.ts";
+import { mayDisrupt, spendPower } from "./guard.ts";
+import { failing, type Step, type World } from "./step.ts";
+
+/** Commands that one attempt sends at most: a command may be lost (the hardware notes 0.2: a write is never proof). */
+const MAX_COMMANDS = 3;
+
+/** Brings the machine to a power state and sees it there. A machine in that state is not touched. */
+export async function ensurePower(
+  step: Step,
+  world: World,
+  want: "On" | "Off",
+): Promise<{ before: SystemView; after: SystemView; commands: number }> {
+  const before = await mayDisrupt(step, world);
+  let system = before;
+  for (let commands = 0; ; commands++) {
+    const seen = await settle(step, world, system, want, commands > 0);
+    if (seen) return { before, after: seen, commands };
+    if (commands === MAX_COMMANDS)
+      throw failing(
+        "power_no_effect",
+        `${MAX_COMMANDS} commands did not bring ${step.target.name} ${want.toLowerCase()}.`,
+      );
+    // Between two commands anything may have happened: identity and the rules are looked at again.
+    system = commands === 0 ? system : await mayDisrupt(step, world);
+    if (system.power !== want) await command(step, world, system, want);
+  }
+}
+
+/** Looks until the wanted state shows, or the time that hardware may take has passed. A state without a command is not waited for. */
+async function settle(step: Step, world: World, last: SystemView, want: "On" | "Off", commanded: boolean) {
+  if (!commanded && (last.power === want || !last.power.startsWith("Powering")))
+    return last.power === want ? last : undefined;
+  const { config, clock } = world;
+  const until = clock.monotonic() + hardwareMs(config.timing, config.timing.powerSeconds, 2000);
+  while (clock.monotonic() < until) {
+    const seen = await readSystem(step.bmc);
+    if (seen.power === want) return seen;
+    await sleep(world.timers, config.bmc.pollMs, step.signal);
+  }
+  return undefined;
+}
+
+/** A2: intent and its consequence for T5 are on disk before the command is sent. */
+async function command(step: Step, world: World, system: SystemView, want: "On" | "Off"): Promise<void> {
+  const { machines } = world.journal;
+  spendPower(step, world);
+  const now = world.clock.now();
+  const effect = machines.intend(step.target.device, step.lease.id, `power.${want}`, now);
+  if (want === "On") machines.markPowered(step.target, now);
+  world.metrics.powerCommands.inc({ kind: want });
+  try {
+    const answer = await commandPower(step.bmc, system, want);
+    machines.done(effect, answer);
+    step.evidence({ [`power${want}`]: answer });
+  } catch (error) {
+    machines.done(effect, error instanceof TurnupError ? error.code : "interrupted");
+    // S8: the BMC may have done it although it did not say so. Reading the state will tell.
+    if (error instanceof TurnupError && error.code === "bmc_unreachable") return;
+    throw error;
+  }
+}

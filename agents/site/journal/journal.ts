@@ -1,0 +1,42 @@
+import type { Sql } from "../../../shared/sql.ts";
+import { type Attempts, attempts } from "./attempts.ts";
+import { type Audits, audits } from "./audits.ts";
+import { type Boots, boots } from "./boots.ts";
+import { type Machines, machines } from "./machines.ts";
+import { migrate } from "./schema.ts";
+
+/** The agent's memory on its own disk: what must survive a SIGKILL at any moment (A2). */
+export interface Journal {
+  attempts: Attempts;
+  boots: Boots;
+  machines: Machines;
+  audits: Audits;
+  meta: { get(name: MetaName): string | undefined; set(name: MetaName, value: string): void };
+  /** Where the open session of a BMC is, without its token: a restarted agent logs the old one out. */
+  sessions: {
+    get(bmc: string): string | undefined;
+    set(bmc: string, location: string): void;
+    delete(bmc: string): void;
+  };
+}
+export type MetaName = "agent" | "site" | "siteName";
+
+export function openJournal(sql: Sql): Journal {
+  migrate(sql);
+  return {
+    attempts: attempts(sql),
+    boots: boots(sql),
+    machines: machines(sql),
+    audits: audits(sql),
+    meta: {
+      get: (name) => sql.get<{ value: string }>("SELECT value FROM meta WHERE name = ?", name)?.value,
+      set: (name, value) => sql.run("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value),
+    },
+    sessions: {
+      get: (bmc) => sql.get<{ location: string }>("SELECT location FROM bmc_session WHERE bmc = ?", bmc)?.location,
+      set: (bmc, location) =>
+        sql.run("INSERT OR REPLACE INTO bmc_session (bmc, location) VALUES (?, ?)", bmc, location),
+      delete: (bmc) => sql.run("DELETE FROM bmc_session WHERE bmc = ?", bmc),
+    },
+  };
+}

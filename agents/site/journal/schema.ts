@@ -1,0 +1,43 @@
+import type { Sql } from "../../../shared/sql.ts";
+
+/** The journal's migrations, in order; one that was released is never edited. */
+const migrations: readonly string[] = [
+  `CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE epoch (device TEXT PRIMARY KEY, epoch INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE attempt (lease TEXT PRIMARY KEY, device TEXT NOT NULL, body TEXT NOT NULL, started_at INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE report (lease TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+   CREATE TABLE boot (
+     id TEXT PRIMARY KEY, nonce TEXT NOT NULL UNIQUE, job TEXT NOT NULL, device TEXT NOT NULL, mac TEXT NOT NULL,
+     serial TEXT NOT NULL, opened_at INTEGER NOT NULL, ends_at INTEGER NOT NULL,
+     fetched_at INTEGER, hello_at INTEGER, hello_serial TEXT, first_boot_at INTEGER, os_serial TEXT, booted_from TEXT, closed_at INTEGER, closed_why TEXT
+   ) WITHOUT ROWID;
+   CREATE INDEX boot_open ON boot (mac) WHERE closed_at IS NULL;
+   CREATE INDEX boot_device ON boot (device, opened_at);
+   CREATE TABLE command (
+     boot TEXT NOT NULL REFERENCES boot (id), n INTEGER NOT NULL, id TEXT NOT NULL, kind TEXT NOT NULL, body TEXT NOT NULL, state TEXT,
+     PRIMARY KEY (boot, n)
+   ) WITHOUT ROWID;
+   CREATE TABLE effect (
+     id INTEGER PRIMARY KEY, device TEXT NOT NULL, lease TEXT NOT NULL, kind TEXT NOT NULL, at INTEGER NOT NULL, outcome TEXT
+   );
+   CREATE INDEX effect_device ON effect (device, at);
+   CREATE TABLE powered (device TEXT PRIMARY KEY, serial TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE in_service (asset TEXT PRIMARY KEY, serial TEXT NOT NULL, device TEXT NOT NULL, at INTEGER NOT NULL) WITHOUT ROWID;
+   CREATE TABLE audit (audit_window TEXT NOT NULL, device TEXT NOT NULL, target TEXT NOT NULL, observation TEXT,
+     PRIMARY KEY (audit_window, device)) WITHOUT ROWID;
+   CREATE TABLE unknown (mac TEXT PRIMARY KEY, seen TEXT NOT NULL, at INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+   CREATE TABLE bmc_session (bmc TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;`,
+];
+
+/** Brings the journal to the newest schema. */
+export function migrate(sql: Sql): void {
+  sql.run("CREATE TABLE IF NOT EXISTS migration (n INTEGER PRIMARY KEY)");
+  sql.transact(() => {
+    const done = sql.get<{ n: number | null }>("SELECT max(n) AS n FROM migration")?.n ?? -1;
+    for (const [n, text] of migrations.entries()) {
+      if (n <= done) continue;
+      for (const statement of text.split(";")) if (statement.trim()) sql.run(statement);
+      sql.run("INSERT INTO migration (n) VALUES (?)", n);
+    }
+  });
+}

@@ -1,0 +1,72 @@
+import { chmodSync } from "node:fs";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Sql, SqlValue } from "../../shared/sql.ts";
+
+export interface NodeSql extends Sql {
+  close(): void;
+}
+
+/** Statements kept prepared; a journal has some dozens. */
+const MAX_STATEMENTS = 200;
+
+export interface SqlOptions {
+  /** Nobody else may open the file while this process lives; the lock ends with the process, however it ends. */
+  exclusive?: boolean;
+}
+
+/**
+ * The SQL seam on `node:sqlite`. A file is made with mode 0600, written ahead (WAL) and synced at each commit: what was
+ * journaled before an effect is there after a power cut (A2). `:memory:` serves tests and simulations.
+ * Throws when the file cannot be opened, or another process has it exclusively.
+ */
+export function openSql(path: string, options: SqlOptions = {}): NodeSql {
+  const db = new DatabaseSync(path);
+  if (path !== ":memory:") {
+    chmodSync(path, 0o600);
+    db.exec("PRAGMA busy_timeout = 5000;");
+    if (options.exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE;");
+    db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
+    // The lock is taken by the first write.
+    if (options.exclusive) db.exec("BEGIN IMMEDIATE; COMMIT;");
+  }
+  db.exec("PRAGMA foreign_keys = ON;");
+  const prepared = new Map<string, StatementSync>();
+  let written = 0;
+  let depth = 0;
+
+  const statement = (text: string): StatementSync => {
+    const known = prepared.get(text);
+    if (known) return known;
+    if (prepared.size >= MAX_STATEMENTS) prepared.clear();
+    const fresh = db.prepare(text);
+    prepared.set(text, fresh);
+    return fresh;
+  };
+
+  return {
+    all: <T>(text: string, ...params: SqlValue[]) => statement(text).all(...params) as T[],
+    get: <T>(text: string, ...params: SqlValue[]) => statement(text).get(...params) as T | undefined,
+    run(text, ...params) {
+      written += Number(statement(text).run(...params).changes);
+    },
+    transact(body) {
+      // A transaction inside another is part of it: what fails rolls back the whole.
+      if (depth > 0) return body() as never;
+      db.exec("BEGIN IMMEDIATE");
+      depth += 1;
+      try {
+        const value = body();
+        if (value instanceof Promise) throw new TypeError("A transaction's body may not be asynchronous (C2).");
+        db.exec("COMMIT");
+        return value as never;
+      } catch (error) {
+        db.exec("ROLLBACK");
+        throw error;
+      } finally {
+        depth -= 1;
+      }
+    },
+    written: () => written,
+    close: () => db.close(),
+  };
+}
