@@ -39,6 +39,8 @@ async function start(): Promise<() => Promise<void>> {
   await writeAtomic(files.pid, `${process.pid}\n`);
   if (await endOrphan(files.workerd)) say("orphan-ended");
   const wrangler = await readWrangler(root);
+  // What wrangler's build command does before a deployment.
+  await import(new URL("../../scripts/docs-assets.mjs", import.meta.url).href);
   const [script, secret, port] = await Promise.all([bundleWorker(root, wrangler.main), adminSecret(), choosePort()]);
   const workerd: unknown = createRequire(createRequire(import.meta.url).resolve("miniflare"))("workerd");
   await writeLauncher(files.launcher, String((workerd as { default: string }).default), files.workerd);

@@ -2,9 +2,8 @@
 import { z } from "zod";
 import type { Fault } from "../../shared/errors.ts";
 
-export const KIB = 1024;
-export const MIB = 1024 * KIB;
-export const MAX_BODY = MIB;
+export const MIB = 2 ** 20;
+export const MAX_BODY = 2 ** 20;
 /** A site file of 10,000 machines has some 20 MB as JSON. */
 export const MAX_DOCUMENT = 32 * MIB;
 export const MAX_DEPTH = 40;

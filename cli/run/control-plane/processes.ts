@@ -24,8 +24,8 @@ export async function readText(file: string): Promise<string | undefined> {
   }
 }
 
-/** How a process was started, or undefined when there is none of this pid. */
-async function commandOf(pid: number): Promise<string | undefined> {
+/** How a process was started, or undefined when none of this pid runs (one that ended but was not waited for does not). */
+export async function commandOf(pid: number): Promise<string | undefined> {
   const proc = await readText(`/proc/${pid}/cmdline`);
   if (proc !== undefined) return proc === "" ? undefined : proc;
   try {
