@@ -14,6 +14,7 @@ import { workflows } from "../../workflows/index.ts";
 import { NodeSql } from "../node-sql.ts";
 import type { CommandKind, Commands, Effect, OutboxEntry, Queries, QueryKind } from "./commands.ts";
 import { SiteCore } from "./core.ts";
+import { resultOf } from "./test-results.ts";
 
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
 
@@ -83,22 +84,6 @@ export function siteOf(servers: number): ResolvedSite {
     cables: [],
   };
 }
-
-/** What an action succeeds with. */
-const results: Record<string, (lease: Lease) => unknown> = {
-  "bmc.identify": ({ target }) => ({ serial: target.serial, power: "Off" }),
-  "bmc.inventory": () => ({ observed: { source: "bmc" }, differences: [] }),
-  "netboot.arm": ({ target }) => ({ boot: "bot_1", mac: target.boot.mac }),
-  "bmc.bootOverride": () => ({ before: "None", after: "Pxe" }),
-  "bmc.power": () => ({ before: "Off", after: "On", commands: 1 }),
-  "ramdisk.await": () => ({ phonedHomeAt: 1 }),
-  "ramdisk.inventory": () => ({ observed: { source: "ramdisk" }, differences: [] }),
-  "ramdisk.proveBlank": () => ({ serial: "x", sizeBytes: 1, sampledBlocks: 1, bytesRead: 1 }),
-  "ramdisk.writeImage": () => ({ serial: "x", bytes: 1, wireSha256: "a", readBackSha256: "a", resumed: 0 }),
-  "ramdisk.bootDisk": () => ({ restartedAt: 1 }),
-  "os.firstBoot": () => ({ phonedHomeAt: 1 }),
-  "bmc.accept": () => ({ checks: [] }),
-};
 
 export type Answer = (lease: Lease) => Partial<Report> | undefined;
 
@@ -191,7 +176,7 @@ export class World {
       job: lease.job,
       step: lease.step,
       outcome: "succeeded",
-      result: results[lease.action]?.(lease),
+      result: resultOf(lease),
       startedAt: this.now,
       finishedAt: this.now,
       ...over,
