@@ -12,6 +12,8 @@ const MAX_STATEMENTS = 200;
 export interface SqlOptions {
   /** Nobody else may open the file while this process lives; the lock ends with the process, however it ends. */
   exclusive?: boolean;
+  /** How long to wait for another's lock: a killed process may still be ending. 5 s by default. */
+  waitMs?: number;
 }
 
 /**
@@ -23,7 +25,7 @@ export function openSql(path: string, options: SqlOptions = {}): NodeSql {
   const db = new DatabaseSync(path);
   if (path !== ":memory:") {
     chmodSync(path, 0o600);
-    db.exec("PRAGMA busy_timeout = 5000;");
+    db.exec(`PRAGMA busy_timeout = ${options.waitMs ?? 5000};`);
     if (options.exclusive) db.exec("PRAGMA locking_mode = EXCLUSIVE;");
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
     // The lock is taken by the first write.

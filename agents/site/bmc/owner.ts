@@ -11,7 +11,7 @@ import { type Http, HttpFailure, type HttpRequest, type HttpResponse, parseJson 
 import type { Journal } from "../journal/journal.ts";
 import type { Log } from "../log.ts";
 import type { Metrics } from "../metrics.ts";
-import type { Vault } from "../vault.ts";
+import type { Credentials, Vault } from "../vault.ts";
 
 /** Says whether a call may start: asked right before each one (L2, L3). */
 export interface Fence {
@@ -180,10 +180,14 @@ export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
     return rootSeen;
   };
 
-  const login = async (fence: Fence): Promise<void> => {
+  const credentials = (): Credentials => {
     const secret = o.vault.get(address.secret);
     if (!secret.ok) throw new TurnupError(secret.problem);
-    const { username, password } = secret.value;
+    return secret.value;
+  };
+
+  const login = async (fence: Fence): Promise<void> => {
+    const { username, password } = credentials();
     const root = await readRoot(fence);
     const link =
       root.Links?.Sessions?.["@odata.id"] ??
@@ -263,7 +267,13 @@ export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
 
   return {
     send: (fence, method, path, more) => serial(() => authorised(fence, method, path, more)),
-    root: (fence) => serial(() => readRoot(fence)),
+    root: (fence) =>
+      serial(() => {
+        // Without a secret there is no point in starting.
+        refuseWhileBlocked();
+        credentials();
+        return readRoot(fence);
+      }),
     memo,
     close,
   };

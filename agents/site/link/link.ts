@@ -215,6 +215,7 @@ export function makeLink(o: LinkOptions): Link {
   const sync = async (w: LinkWork): Promise<void> => {
     const { meta } = o.journal;
     const bearer = token.bearer(meta.get("agent") ?? "", meta.get("site") ?? "");
+    bell.clear();
     const body = request(w);
     const sentAt = o.clock.monotonic();
     const done = await exchange(o.http, `${base}/agent/v1/sync`, body, SyncReply, bearer);

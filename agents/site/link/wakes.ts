@@ -23,6 +23,8 @@ export interface Wakes {
   cancel(reason: WakeReason): void;
   /** Resolves with every reason since the last call, at once if there is one: a wake during work is not lost. */
   next(): Promise<WakeReason[]>;
+  /** Forgets the wakes so far: what comes now answers them all. */
+  clear(): void;
 }
 
 /** Named wakes over passed-in timers; one waiter. */
@@ -62,5 +64,6 @@ export function wakes(timers: Timers): Wakes {
         waiter = resolve;
         flush();
       }),
+    clear: () => pending.clear(),
   };
 }

@@ -1,0 +1,109 @@
+import { mkdtempSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { openSql } from "../../sql/node-sqlite.ts";
+import { lease, target } from "../testing/fixtures.ts";
+import { openJournal } from "./journal.ts";
+
+const fresh = () => openJournal(openSql(":memory:"));
+const report = (l: ReturnType<typeof lease>) => ({
+  lease: l.id,
+  epoch: l.epoch,
+  job: l.job,
+  step: l.step,
+  outcome: "succeeded" as const,
+  startedAt: 1,
+  finishedAt: 2,
+});
+
+it("[L2] keeps the highest epoch, whatever order leases come in", () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1 }), (epochs) => {
+      const { attempts } = fresh();
+      let highest = -1;
+      for (const [i, epoch] of epochs.entries()) {
+        const admission = attempts.begin(lease("bmc.identify", { id: `l${i}`, epoch }), 1);
+        expect(admission).toBe(epoch < highest ? "stale" : "fresh");
+        highest = Math.max(highest, epoch);
+        expect(attempts.current(target().device, epoch)).toBe(epoch === highest);
+      }
+    }),
+  );
+});
+
+it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until acknowledged", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "turnup-journal-")), "journal.sqlite");
+  const first = openSql(path, { exclusive: true });
+  const before = openJournal(first);
+  const [done, under] = [lease("bmc.identify"), lease("bmc.power")];
+  before.attempts.begin(done, 1);
+  before.attempts.finish(report(done));
+  before.attempts.begin(under, 5);
+  first.close();
+
+  const second = openSql(path, { exclusive: true });
+  const after = openJournal(second);
+  expect(after.attempts.recover(9)).toBe(1);
+  expect(after.attempts.recover(9)).toBe(0);
+  expect(
+    after.attempts
+      .reports(10)
+      .map((r) => [r.lease, r.outcome])
+      .sort(),
+  ).toEqual(
+    [
+      [done.id, "succeeded"],
+      [under.id, "unknown"],
+    ].sort(),
+  );
+  // The same lease once more (its reply was lost) does not start anew.
+  expect(after.attempts.begin(under, 10)).toBe("known");
+  after.attempts.acknowledge([done.id]);
+  expect(after.attempts.unsent()).toEqual([under.id]);
+  expect(statSync(path).mode & 0o077).toBe(0);
+  second.close();
+});
+
+it("does not let two agents work on one journal", () => {
+  const path = join(mkdtempSync(join(tmpdir(), "turnup-journal-")), "journal.sqlite");
+  const first = openSql(path, { exclusive: true });
+  openJournal(first);
+  expect(() => openSql(path, { exclusive: true, waitMs: 0 })).toThrow(/locked/);
+  first.close();
+  openSql(path, { exclusive: true }).close();
+});
+
+it("rolls a transaction back whole, an inner one with it", () => {
+  const sql = openSql(":memory:");
+  sql.run("CREATE TABLE t (n INTEGER)");
+  expect(() =>
+    sql.transact(() => {
+      sql.run("INSERT INTO t VALUES (1)");
+      sql.transact(() => {
+        sql.run("INSERT INTO t VALUES (2)");
+        return null;
+      });
+      throw new Error("no");
+    }),
+  ).toThrow("no");
+  expect(sql.all("SELECT * FROM t")).toEqual([]);
+});
+
+it("keeps an audit's questions until they are answered and told", () => {
+  const { audits } = fresh();
+  const { device, name, serial, aliases, bmc } = target();
+  const asked = { device, name, serial, aliases, bmc };
+  audits.ask("w1", [asked]);
+  audits.ask("w1", [asked]);
+  expect(audits.pending()).toHaveLength(1);
+  audits.observed("w1", { device, power: "On" });
+  expect(audits.pending()).toEqual([]);
+  expect(audits.untold(10)).toEqual({ window: "w1", observations: [{ device, power: "On" }] });
+  audits.told("w1", [device]);
+  expect(audits.untold(10)).toBeUndefined();
+  audits.ask("w1", [asked]);
+  audits.ask("w2", [asked]);
+  expect(audits.pending().map((p) => p.window)).toEqual(["w2"]);
+});

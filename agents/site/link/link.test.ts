@@ -1,0 +1,389 @@
+import { afterEach, expect, it } from "vitest";
+import type { Problem } from "../../../shared/errors.ts";
+import { type Lease, type SyncReply, SyncRequest } from "../../../shared/protocol/agent.ts";
+import { openSql } from "../../sql/node-sqlite.ts";
+import type { HttpRequest, HttpResponse } from "../http.ts";
+import { HttpFailure } from "../http.ts";
+import { openJournal } from "../journal/journal.ts";
+import { silentLog } from "../log.ts";
+import { makeMetrics } from "../metrics.ts";
+import { fakeTime, seeded } from "../testing/fake-time.ts";
+import { lease, SITE } from "../testing/fixtures.ts";
+import type { SocketEvents } from "./doorbell.ts";
+import { type LinkWork, makeLink } from "./link.ts";
+
+interface Sync {
+  at: number;
+  request: SyncRequest;
+  bearer: string;
+}
+
+/** A link against a control plane in the same process, under a clock that stands still. */
+function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) {
+  const time = fakeTime();
+  const journal = openJournal(openSql(":memory:"));
+  if (options.enrolled !== false) {
+    journal.meta.set("agent", "agt_1");
+    journal.meta.set("site", SITE);
+  }
+  const syncs: Sync[] = [];
+  const calls: string[] = [];
+  const sockets: { events: SocketEvents; sent: string[]; protocols: string[] }[] = [];
+  const fatal: Problem[] = [];
+  const control = {
+    reply: (_request: SyncRequest): Partial<SyncReply> => ({}),
+    http: undefined as ((request: HttpRequest) => Promise<HttpResponse> | undefined) | undefined,
+    clockAhead: 0,
+    socket: options.socket ?? "up",
+    answersHeartbeat: true,
+  };
+  const json = (status: number, body: unknown, headers = {}) => ({ status, headers, body: JSON.stringify(body) });
+  const http = async (request: HttpRequest): Promise<HttpResponse> => {
+    calls.push(new URL(request.url).pathname);
+    const special = await control.http?.(request);
+    if (special) return special;
+    if (request.url.endsWith("/enroll"))
+      return json(200, {
+        v: 1,
+        agent: "agt_1",
+        site: SITE,
+        siteName: "ams01",
+        now: time.clock.now() + control.clockAhead,
+      });
+    const sync = SyncRequest.parse(JSON.parse(request.body ?? ""));
+    syncs.push({ at: time.clock.monotonic(), request: sync, bearer: request.headers?.authorization ?? "" });
+    return json(200, {
+      v: 1,
+      now: time.clock.now() + control.clockAhead,
+      acks: sync.reports.map((r) => r.lease),
+      leases: [],
+      renewed: [],
+      revoked: [],
+      more: false,
+      nextPollMs: 10_000,
+      ...control.reply(sync),
+    } satisfies SyncReply);
+  };
+  const link = makeLink({
+    controlPlane: "https://turnup.test/",
+    name: "a",
+    version: "0",
+    instance: "i",
+    http,
+    openSocket(_url, protocols, events) {
+      const socket = { events, sent: [] as string[], protocols };
+      sockets.push(socket);
+      const { socket: mode } = control;
+      setImmediate(() => (mode === "up" ? events.open() : events.close()));
+      return {
+        send(text) {
+          socket.sent.push(text);
+          if (text === "hb" && control.answersHeartbeat) setImmediate(() => events.message("ok"));
+        },
+        close() {},
+      };
+    },
+    key: { publicKey: { kty: "OKP", crv: "Ed25519", x: "x".repeat(43) }, sign: () => new Uint8Array(64) },
+    enrolToken: () => "one-time",
+    clock: time.clock,
+    timers: time.timers,
+    random: seeded(7),
+    journal,
+    log: silentLog,
+    metrics: makeMetrics(),
+    fatal: (problem) => fatal.push(problem),
+  });
+  const taken: { lease: Lease; sentAt: number }[] = [];
+  const revoked: string[] = [];
+  let renewalIn: number | undefined;
+  const work: LinkWork = {
+    free: () => 4,
+    holding: () => taken.map((t) => t.lease.id),
+    progress: () => [],
+    take: (l, sentAt) => void taken.push({ lease: l, sentAt }),
+    renewed() {},
+    revoked: (ids) => void revoked.push(...ids),
+    renewalInMs: () => renewalIn,
+    bootsEnded() {},
+    auditAsked() {},
+  };
+  stop = () => link.stop();
+  return {
+    time,
+    journal,
+    syncs,
+    calls,
+    sockets,
+    fatal,
+    control,
+    link,
+    taken,
+    revoked,
+    setRenewal(ms: number) {
+      renewalIn = ms;
+    },
+    async start() {
+      link.start(work);
+      await time.advance(1);
+    },
+  };
+}
+let stop: () => void = () => {};
+afterEach(() => stop());
+
+function report(s: ReturnType<typeof setUp>) {
+  const l = lease("bmc.identify");
+  s.journal.attempts.begin(l, 1);
+  s.journal.attempts.finish({
+    lease: l.id,
+    epoch: l.epoch,
+    job: l.job,
+    step: 0,
+    outcome: "succeeded",
+    startedAt: 1,
+    finishedAt: 2,
+  });
+  s.link.wake("report");
+  return l.id;
+}
+
+it("sends at most 12 requests in an idle hour with the doorbell up, and never two within five minutes", async () => {
+  const s = setUp();
+  await s.start();
+  await s.time.advance(3_600_000);
+  expect(s.calls.length).toBeLessThanOrEqual(12);
+  expect(s.calls.length).toBeGreaterThanOrEqual(10);
+  for (const [i, sync] of s.syncs.slice(1).entries())
+    expect(sync.at - (s.syncs[i]?.at ?? 0)).toBeGreaterThanOrEqual(300_000);
+  expect(s.sockets).toHaveLength(1);
+  expect(s.sockets[0]?.protocols[0]).toBe("turnup.v1");
+  expect(s.sockets[0]?.protocols[1]).toMatch(/^bearer\.ey/);
+});
+
+it("sends a report at once and takes the next lease with the same answer (one round trip)", async () => {
+  const s = setUp();
+  await s.start();
+  const next = lease("bmc.inventory");
+  s.control.reply = (r) => (r.reports.length > 0 ? { leases: [next] } : {});
+  report(s);
+  await s.time.settle();
+  expect(s.syncs).toHaveLength(2);
+  expect(s.taken).toMatchObject([{ lease: { id: next.id }, sentAt: s.syncs[1]?.at }]);
+  expect(s.journal.attempts.unsent()).toEqual([]);
+});
+
+it("syncs once for rings that come together", async () => {
+  const s = setUp();
+  await s.start();
+  s.sockets[0]?.events.message("sync");
+  s.sockets[0]?.events.message("sync");
+  await s.time.settle();
+  expect(s.syncs).toHaveLength(2);
+});
+
+it("does not lose a wake that comes during an exchange", async () => {
+  const s = setUp();
+  await s.start();
+  let release: () => void = () => {};
+  let held = true;
+  s.control.http = () => {
+    if (!held) return undefined;
+    held = false;
+    return new Promise<HttpResponse>((resolve) => {
+      release = () =>
+        resolve({
+          status: 200,
+          headers: {},
+          body: JSON.stringify({
+            v: 1,
+            now: 1,
+            acks: [],
+            leases: [],
+            renewed: [],
+            revoked: [],
+            more: false,
+            nextPollMs: 1000,
+          }),
+        });
+    });
+  };
+  s.link.wake("audit");
+  await s.time.settle();
+  report(s);
+  release();
+  await s.time.settle();
+  expect(s.syncs.at(-1)?.request.reports).toHaveLength(1);
+});
+
+it("[L6] keeps reports over lost replies and sends them again until acknowledged", async () => {
+  const s = setUp();
+  await s.start();
+  s.control.http = async () => {
+    throw new HttpFailure("reset", "ECONNRESET");
+  };
+  const id = report(s);
+  await s.time.advance(30_000);
+  expect(s.journal.attempts.unsent()).toEqual([id]);
+  expect(s.link.status().failing).toContain("reset");
+  s.control.http = undefined;
+  await s.time.advance(60_000);
+  expect(s.journal.attempts.unsent()).toEqual([]);
+  expect(s.link.status().failing).toBeNull();
+});
+
+it("backs off 1, 2, 5, 10, 20, 30, 60 s with jitter, and reports do not hurry it", async () => {
+  const s = setUp();
+  await s.start();
+  const tries: number[] = [];
+  s.control.http = async () => {
+    tries.push(s.time.clock.monotonic());
+    return { status: 500, headers: {}, body: "" };
+  };
+  report(s);
+  for (let i = 0; i < 260; i++) {
+    await s.time.advance(1000);
+    report(s);
+  }
+  const gaps = tries.slice(1).map((t, i) => (t - (tries[i] ?? 0)) / 1000);
+  for (const [i, base] of [1, 2, 5, 10, 20, 30, 60].entries()) {
+    expect(gaps[i]).toBeGreaterThanOrEqual(base);
+    expect(gaps[i]).toBeLessThanOrEqual(base * 1.25 + 0.01);
+  }
+});
+
+it("[S2] stops for good when it is revoked, and says so", async () => {
+  const s = setUp();
+  await s.start();
+  s.control.http = async () => ({
+    status: 401,
+    headers: {},
+    body: JSON.stringify({ code: "agent_revoked", detail: "revoked" }),
+  });
+  s.link.wake("doorbell");
+  await s.time.settle();
+  expect(s.fatal).toEqual([{ code: "agent_revoked", detail: "revoked" }]);
+  const before = s.calls.length;
+  await s.time.advance(3_600_000);
+  expect(s.calls).toHaveLength(before);
+});
+
+it("[S2] learns the coordinator's clock from a refusal and from replies", async () => {
+  const s = setUp();
+  s.control.clockAhead = 3_600_000;
+  const claims = (bearer: string) => JSON.parse(Buffer.from(bearer.split(".")[1] ?? "", "base64url").toString());
+  let refused = false;
+  s.control.http = async (request) => {
+    const now = s.time.clock.now() + s.control.clockAhead;
+    if (claims(request.headers?.authorization ?? "").exp * 1000 > now) return undefined as never;
+    refused = true;
+    return {
+      status: 401,
+      headers: { date: new Date(now).toUTCString() },
+      body: JSON.stringify({ code: "unauthenticated" }),
+    };
+  };
+  await s.start();
+  await s.time.advance(3000);
+  expect(refused).toBe(true);
+  const { iat, exp, iss, sub, aud } = claims(s.syncs[0]?.bearer ?? "");
+  expect({ iss, sub, aud }).toEqual({ iss: "agt_1", sub: SITE, aud: "turnup" });
+  expect(exp - iat).toBeLessThanOrEqual(300);
+  expect(s.fatal).toEqual([]);
+});
+
+it("keeps trying after 426 and says what it waits for (C5)", async () => {
+  const s = setUp();
+  s.control.http = async () => ({ status: 426, headers: {}, body: JSON.stringify({ code: "version_unsupported" }) });
+  await s.start();
+  await s.time.advance(10_000);
+  expect(s.link.status().failing).toContain("version_unsupported");
+  expect(s.fatal).toEqual([]);
+});
+
+it("enrols once with the one-time token, and stops when it is refused", async () => {
+  const s = setUp({ enrolled: false });
+  await s.start();
+  expect(s.calls).toEqual(["/agent/v1/enroll", "/agent/v1/sync"]);
+  expect(s.journal.meta.get("site")).toBe(SITE);
+  stop();
+  const refused = setUp({ enrolled: false });
+  refused.control.http = async () => ({
+    status: 401,
+    headers: {},
+    body: JSON.stringify({ code: "enrolment_refused" }),
+  });
+  await refused.start();
+  expect(refused.fatal).toMatchObject([{ code: "enrolment_refused" }]);
+});
+
+it("polls without a doorbell: as told, 1 s at least", async () => {
+  const s = setUp({ socket: "refused" });
+  await s.start();
+  await s.time.advance(60_000);
+  expect(s.syncs.length).toBeGreaterThanOrEqual(5);
+  expect(s.syncs.length).toBeLessThanOrEqual(7);
+  s.control.reply = () => ({ nextPollMs: 0 });
+  const before = s.syncs.length;
+  await s.time.advance(20_000);
+  expect(s.syncs.length - before).toBeLessThanOrEqual(20);
+});
+
+it("finds a dead socket within 40 s, connects anew and always asks then", async () => {
+  const s = setUp();
+  await s.start();
+  s.control.answersHeartbeat = false;
+  await s.time.advance(41_500);
+  expect(s.sockets).toHaveLength(2);
+  expect(s.link.status().doorbell).toBe(true);
+  const asked = s.syncs.length;
+  expect(asked).toBe(2);
+  // What the old socket still says is of no interest.
+  s.sockets[0]?.events.close();
+  s.sockets[0]?.events.message("sync");
+  await s.time.settle();
+  expect(s.syncs).toHaveLength(asked);
+  expect(s.link.status().doorbell).toBe(true);
+});
+
+it("asks for renewal in time", async () => {
+  const s = setUp();
+  s.setRenewal(30_500);
+  await s.start();
+  await s.time.advance(31_000);
+  expect(s.syncs).toHaveLength(2);
+});
+
+it("drains: sends what is left and stops", async () => {
+  const s = setUp();
+  await s.start();
+  const l = lease("bmc.identify");
+  s.journal.attempts.begin(l, 1);
+  s.journal.attempts.finish({
+    lease: l.id,
+    epoch: l.epoch,
+    job: l.job,
+    step: 0,
+    outcome: "unknown",
+    startedAt: 1,
+    finishedAt: 2,
+  });
+  const drained = s.link.drain(5000);
+  await s.time.advance(1);
+  expect(await drained).toBe(true);
+  expect(s.syncs.at(-1)?.request.reports).toHaveLength(1);
+  const before = s.calls.length;
+  await s.time.advance(600_000);
+  expect(s.calls).toHaveLength(before);
+});
+
+it("gives a drain up in time when the control plane is gone", async () => {
+  const s = setUp();
+  await s.start();
+  s.control.http = async () => {
+    throw new HttpFailure("refused", "ECONNREFUSED");
+  };
+  report(s);
+  const drained = s.link.drain(5000);
+  await s.time.advance(5000);
+  expect(await drained).toBe(false);
+});
