@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { AuditRun } from "../shared/model/finding.ts";
+import type { Meter } from "../shared/model/views.ts";
 import { pokeSites, windowKey } from "./scheduled.ts";
-import { call, did, env, makeSite, objectOf, prepare, TestAgent } from "./test-fleet.ts";
+import { call, did, env, eventually, makeSite, objectOf, prepare, settled, TestAgent } from "./test-fleet.ts";
 
 beforeAll(prepare);
 
@@ -22,6 +23,32 @@ describe("the cron trigger", () => {
     await pokeSites(env, at + 10 * 60_000);
     expect(await audits("cron-a")).toHaveLength(1);
     expect(await meter()).toEqual(before);
+  });
+
+  it("a window in which nothing changed writes at most 8 rows, however many devices", { timeout: 30_000 }, async () => {
+    const site = await makeSite("calm", 12);
+    const agent = await TestAgent.enrol(site);
+    const rows = async () => (await did<Meter>("GET", "/v1/sites/calm/meter")).object;
+    const answer = async (window: string): Promise<void> => {
+      const { audit } = await agent.sync();
+      expect([audit?.window, audit?.targets.length]).toEqual([window, 12]);
+      const observations = audit?.targets.map(({ device, serial }) => ({ device, serial, power: "Off" })) ?? [];
+      await agent.sync({ audit: { window, observations } });
+    };
+    for (const [n, window] of ["audit:2026-11-25T05:00", "audit:2026-11-25T05:15"].entries()) {
+      await settled(site);
+      const before = await rows();
+      await pokeSites(env, Date.UTC(2026, 10, 25, 5, n * 15));
+      await answer(window);
+      await eventually(
+        () => audits("calm"),
+        ([run]) => run?.state === "done",
+        "the audit's end",
+      );
+      await settled(site);
+      expect((await rows()) - before).toBeLessThanOrEqual(8);
+    }
+    expect(await audits("calm")).toMatchObject([{ read: 12, opened: 0 }, { read: 12 }]);
   });
 
   it("names a window by its start", () => {

@@ -1,10 +1,11 @@
 /** A control plane for tests inside workerd: the real app, objects and D1, spoken to through the public door. */
 
-import { applyD1Migrations, createExecutionContext, waitOnExecutionContext } from "cloudflare:test";
+import { applyD1Migrations, createExecutionContext, runInDurableObject, waitOnExecutionContext } from "cloudflare:test";
 import { env as bindings } from "cloudflare:workers";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { expect } from "vitest";
+import type { AgentActionName, ResultOf } from "../shared/actions/index.ts";
 import type { JobView } from "../shared/model/job.ts";
 import type { SiteView } from "../shared/model/views.ts";
 import {
@@ -78,8 +79,9 @@ export async function did<T>(method: string, path: string, options: Call = {}): 
   return answer.body;
 }
 
-/** A small site: one server of one type, with two drives. */
-export function siteDocument(name: string, serial = `SN-${name}`) {
+/** A small site: servers of one type, with a drive each. */
+export function siteDocument(name: string, servers = 1) {
+  const two = (n: number): string => n.toString(16).padStart(2, "0");
   return {
     schema: "turnup/site/v1",
     site: { name, locationHint: "weur", jurisdiction: "none" },
@@ -99,19 +101,22 @@ export function siteDocument(name: string, serial = `SN-${name}`) {
     ],
     prefixes: [{ prefix: "10.0.0.0/16", gateway: "10.0.255.254" }],
     racks: [{ name: "r1", heightU: 42 }],
-    devices: [
-      {
-        name: "node-1",
-        role: "compute",
-        rack: "r1",
-        u: 1,
-        hardwareClass: "compute",
-        asset: { serial },
-        media: { "Bay 0": `D-${serial}` },
-        interfaces: [{ name: "OCP 1", mac: "02:00:00:00:00:01" }],
-        bmc: { address: "10.0.0.10", scheme: "http", secret: `vault:${name}/bmc/node-1`, mac: "02:00:00:00:00:02" },
+    devices: Array.from({ length: servers }, (_, n) => ({
+      name: `node-${n + 1}`,
+      role: "compute",
+      rack: "r1",
+      u: n + 1,
+      hardwareClass: "compute",
+      asset: { serial: `SN-${name}-${n + 1}` },
+      media: { "Bay 0": `D-${name}-${n + 1}` },
+      interfaces: [{ name: "OCP 1", mac: `02:00:00:00:00:${two(n)}` }],
+      bmc: {
+        address: `10.0.0.${10 + n}`,
+        scheme: "http",
+        secret: `vault:${name}/bmc/${n}`,
+        mac: `02:00:00:00:01:${two(n)}`,
       },
-    ],
+    })),
   };
 }
 
@@ -126,10 +131,10 @@ export const serverType = {
 };
 
 /** A site made and filled; each test names its own. */
-export async function makeSite(name: string): Promise<SiteView> {
+export async function makeSite(name: string, servers = 1): Promise<SiteView> {
   await did("POST", "/v1/device-types", { body: { types: [serverType] } });
   const site = await did<SiteView>("POST", "/v1/sites", { body: { name, locationHint: "weur", jurisdiction: "none" } });
-  await did("PUT", `/v1/sites/${name}/document`, { body: siteDocument(name) });
+  await did("PUT", `/v1/sites/${name}/document`, { body: siteDocument(name, servers) });
   return site;
 }
 
@@ -139,6 +144,22 @@ export const stubOf = (site: Pick<SiteView, "id">) => env.SITE.get(env.SITE.idFr
 
 export const installJob = (site: SiteView, key = "k1") =>
   did<JobView>("POST", "/v1/jobs", { key, body: { site: site.name, workflow: "server.install", targets: ["node-1"] } });
+
+/** What an agent answers to each action when all goes well. */
+const results: { [A in AgentActionName]: (lease: Lease) => ResultOf<A> } = {
+  "bmc.identify": ({ target }) => ({ serial: target.serial, power: "Off" }),
+  "bmc.inventory": () => ({ observed: { source: "bmc" }, differences: [] }),
+  "netboot.arm": ({ target }) => ({ boot: "bot_1", mac: target.boot.mac }),
+  "bmc.bootOverride": () => ({ before: "None", after: "Pxe" }),
+  "bmc.power": () => ({ before: "Off", after: "On", commands: 1 }),
+  "ramdisk.await": () => ({ phonedHomeAt: 1 }),
+  "ramdisk.inventory": () => ({ observed: { source: "ramdisk" }, differences: [] }),
+  "ramdisk.proveBlank": () => ({ serial: "x", sizeBytes: 1, sampledBlocks: 1, bytesRead: 1 }),
+  "ramdisk.writeImage": () => ({ serial: "x", bytes: 1, wireSha256: "a", readBackSha256: "a", resumed: 0 }),
+  "ramdisk.bootDisk": () => ({ restartedAt: 1 }),
+  "os.firstBoot": () => ({ phonedHomeAt: 1 }),
+  "bmc.accept": () => ({ checks: [] }),
+};
 
 /** An agent of a site, with a key of its own. */
 export class TestAgent {
@@ -204,6 +225,24 @@ export class TestAgent {
     return answer.body;
   }
 
+  /** Does whatever comes, one exchange after the other, until the job has ended; each step is under way for a while first. */
+  async work(job: string, pause: () => Promise<void> = async () => undefined): Promise<JobView> {
+    let reports: ReturnType<TestAgent["report"]>[] = [];
+    for (let round = 0; round < 1_000; round++) {
+      const reply = await this.sync({ reports });
+      reports = reply.leases.map((lease) => this.report(lease, results[lease.action as AgentActionName](lease)));
+      if (reports.length > 0) {
+        const progress = reports.map(({ lease, epoch, step }) => ({ lease, epoch, job, step, percent: 50 }));
+        await this.sync({ holding: reports.map(({ lease }) => lease), progress });
+      } else {
+        const view = await did<JobView>("GET", `/v1/jobs/${job}`);
+        if (view.endedAt !== null) return view;
+      }
+      await pause();
+    }
+    throw new Error("the job does not end");
+  }
+
   report(lease: Lease, result: unknown) {
     const now = Date.now();
     return {
@@ -228,3 +267,11 @@ export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => 
   }
   throw new Error(`never: ${what}`);
 }
+
+/** Waits until a site has nothing left to do by itself: no alarm, or one for what is not due yet. */
+export const settled = (site: Pick<SiteView, "id">) =>
+  eventually(
+    () => runInDurableObject(stubOf(site), (_, state) => state.storage.getAlarm()),
+    (at) => at === null || at > Date.now() + 5_000,
+    "the site at rest",
+  );

@@ -5,7 +5,7 @@ import { AgentView, pageOf } from "../../shared/model/views.ts";
 import { list } from "../readmodel/queries.ts";
 import { sha256 } from "../site/platform.ts";
 import { PageQuery, Ref } from "./input.ts";
-import { body, json, needs, newApi, route, unwrap } from "./route.ts";
+import { json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
 const tags = ["Agents"];
@@ -69,7 +69,7 @@ export const agents = () =>
           secretAnswer: true,
           tags,
           summary: "Make a one-time token by which one agent enrols at this site",
-          request: { params: z.object({ site: Ref }), body: body(Invite) },
+          request: { params: z.object({ site: Ref }), body: optionalBody(Invite) },
         },
         { 201: json(Invited, "The token. It is shown this once and only its hash is kept.") },
       ),
@@ -78,7 +78,7 @@ export const agents = () =>
         const { row, object } = await siteFor(c, c.req.valid("param").site);
         // The site's id stands in the token: enrolment then finds the site without any table of tokens.
         const token = `enr_${row.id.slice(3)}_${newSecret(random)}`;
-        const expiresAt = clock.now() + c.req.valid("json").ttlSeconds * 1000;
+        const expiresAt = clock.now() + Invite.parse(c.req.valid("json")).ttlSeconds * 1000;
         unwrap(
           await object.tell("agent.invite", { tokenHash: sha256(token), expiresAt, actor: c.var.principal.actor }),
         );

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { AuditRun } from "../../shared/model/finding.ts";
 import { Ref } from "./input.ts";
-import { body, json, needs, newApi, route, unwrap } from "./route.ts";
+import { json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteFor } from "./site-lookup.ts";
 
 const tags = ["Audits"];
@@ -19,7 +19,7 @@ export const audits = () =>
           auth: needs("operator"),
           tags,
           summary: "Run an audit now; a window that was already seen is not run again",
-          request: { params: Param, body: body(z.strictObject({ window: Window.optional() })) },
+          request: { params: Param, body: optionalBody(z.strictObject({ window: Window.optional() })) },
         },
         { 201: json(AuditRun, "Begun."), 200: json(AuditRun, "The run of this window.") },
       ),

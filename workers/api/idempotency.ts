@@ -11,8 +11,8 @@ import { sha256 } from "../site/platform.ts";
 import type { AppEnv } from "./route.ts";
 
 export const KEY = /^[\x21-\x7e][\x20-\x7e]{0,127}$/;
-/** A first request that has not answered for so long has died; its key may be used anew. */
-const ABANDONED_MS = 60_000;
+/** A first request that has not answered for so long has died with its Worker; its key may be used anew. */
+const ABANDONED_MS = 10_000;
 /** Answers are kept a day; longer retries are new intents. */
 const KEPT_MS = 24 * 60 * 60_000;
 
@@ -65,7 +65,7 @@ export function idempotent(secretAnswer: boolean): MiddlewareHandler<AppEnv> {
         .where(and(mine, eq(idempotency.bodyHash, bodyHash), lt(idempotency.createdAt, now - ABANDONED_MS)))
         .returning({ key: idempotency.key });
       if (taken.length === 0) {
-        throw new TurnupError({ code: "conflict", detail: "The first request with this key is still at work." });
+        throw new TurnupError({ code: "unavailable", detail: "The first request with this key is still at work." });
       }
     }
     await next();

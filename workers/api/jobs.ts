@@ -7,12 +7,13 @@ import { list } from "../readmodel/queries.ts";
 import { keyOf } from "./idempotency.ts";
 import { EventsQuery, PageQuery, Reason, Ref } from "./input.ts";
 import { Intent } from "./plans.ts";
-import { body, json, needs, newApi, route, unwrap } from "./route.ts";
+import { body, json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
 const tags = ["Jobs"];
 const Param = z.object({ job: Ref });
 const FromPlan = z.strictObject({ plan: Ref, hash: z.string().min(1).max(128) });
+const Cancel = z.strictObject({ reason: Reason.default("") });
 const list200 = <T extends z.ZodType>(item: T, text: string) => json(z.object({ items: z.array(item) }), text);
 
 export const jobs = () =>
@@ -144,14 +145,14 @@ export const jobs = () =>
           auth: needs("operator"),
           tags,
           summary: "Cancel; takes effect before each target's next step (J6)",
-          request: { params: Param, body: body(z.strictObject({ reason: Reason.default("") })) },
+          request: { params: Param, body: optionalBody(Cancel) },
         },
         { 200: json(JobView, "The job after it.") },
       ),
       async (c) => {
         const { job } = c.req.valid("param");
         const { object } = await siteOwning(c, job, "job_unknown");
-        const { reason } = c.req.valid("json");
+        const { reason } = Cancel.parse(c.req.valid("json"));
         return c.json(unwrap(await object.tell("job.cancel", { job, reason, actor: c.var.principal.actor })), 200);
       },
     )

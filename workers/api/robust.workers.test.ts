@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { sha256 } from "../site/platform.ts";
 import { call, clock, did, env, makeSite, prepare, TestAgent } from "../test-fleet.ts";
 import { createApp } from "./app.ts";
 import { MAX_BODY } from "./input.ts";
@@ -137,9 +138,24 @@ describe("Idempotency-Key on the other POSTs", () => {
     );
     const codes = both.map((answer) => answer.status).sort();
     expect(codes[0]).toBe(201);
-    expect([201, 409]).toContain(codes[1]);
+    expect([201, 503]).toContain(codes[1]);
     const rows = await env.DB.prepare("SELECT count(*) AS n FROM site WHERE name = 'twice'").first<{ n: number }>();
     expect(rows?.n).toBe(1);
+  });
+
+  it("is free again when the first request died before it answered", async () => {
+    const insert = "INSERT INTO idempotency (actor, key, body_hash, created_at) VALUES ('first-admin', ?, ?, ?)";
+    const text = JSON.stringify({ name: "died", locationHint: "weur" });
+    const hash = sha256(`POST /v1/sites\n${text}`);
+    await env.DB.prepare(insert).bind("i6", hash, Date.now()).run();
+    expect(await call("POST", "/v1/sites", { key: "i6", body: text })).toMatchObject({
+      status: 503,
+      body: { code: "unavailable" },
+    });
+    await env.DB.prepare("UPDATE idempotency SET created_at = ? WHERE key = 'i6'")
+      .bind(Date.now() - 11_000)
+      .run();
+    expect((await call("POST", "/v1/sites", { key: "i6", body: text })).status).toBe(201);
   });
 
   it("never keeps a secret: a repeat is told so", async () => {

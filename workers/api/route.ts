@@ -80,6 +80,10 @@ export const json = <T extends z.ZodType>(schema: T, description: string) =>
 export const body = <T extends z.ZodType>(schema: T) =>
   ({ required: true, content: { "application/json": { schema } } }) as const;
 
+/** A body that may be left out; nothing sent is read as `{}`, and the handler parses it again for the defaults. */
+export const optionalBody = <T extends z.ZodType>(schema: T) =>
+  ({ required: false, content: { "application/json": { schema } } }) as const;
+
 /** A part of the API, with the same treatment of input that does not fit. */
 export const newApi = (): Api =>
   new OpenAPIHono<AppEnv>({

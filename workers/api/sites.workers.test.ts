@@ -43,12 +43,12 @@ describe("sites", () => {
       unchanged: 1,
     });
     const { items } = await did<Page<DeviceView>>("GET", `/v1/devices?site=${site.id}`);
-    expect(items).toMatchObject([{ name: "node-1", state: "planned", serial: "SN-whole" }]);
+    expect(items).toMatchObject([{ name: "node-1", state: "planned", serial: "SN-whole-1" }]);
     const [device] = items;
     expect(await did<DeviceView>("GET", `/v1/devices/${device?.id}`)).toEqual(device);
     expect(await did<DeviceView>("GET", "/v1/devices/node-1?site=whole")).toEqual(device);
     const assets = await did<Page<AssetView>>("GET", "/v1/assets?site=whole");
-    expect(assets.items).toMatchObject([{ serial: "SN-whole", media: [{ bay: "Bay 0" }] }]);
+    expect(assets.items).toMatchObject([{ serial: "SN-whole-1", media: [{ bay: "Bay 0" }] }]);
     expect(await did("GET", `/v1/assets/${assets.items[0]?.id}`)).toEqual(assets.items[0]);
     expect(await did("GET", "/v1/devices/node-1/explain?site=whole")).toMatchObject({ device: { name: "node-1" } });
     await eventually(

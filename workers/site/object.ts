@@ -82,6 +82,9 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#alarmAt = null;
+    // What it was set for may have been done meanwhile, and then a site at rest writes nothing.
+    const due = this.#core.nextAlarm(Date.now());
+    if (due === null || due > Date.now()) return this.#arm();
     this.#inAlarm = true;
     let again = false;
     try {
