@@ -8,8 +8,9 @@ import { type ExitCode, exitOfStatus } from "./exit.ts";
 export interface Cli {
   env: Record<string, string | undefined>;
   cwd: string;
-  /** Columns of the terminal; undefined where output is no terminal. */
+  /** Columns and rows of the terminal; undefined where output is no terminal. */
   columns: number | undefined;
+  rows: number | undefined;
   fetch: typeof fetch;
   WebSocket: typeof WebSocket;
   now: () => number;

@@ -4,6 +4,7 @@ import { table } from "../output/table.ts";
 import { moment } from "../output/words.ts";
 import { seconds } from "./access.ts";
 import { does, type Exit, text } from "./command.ts";
+import { siteOrOnly } from "./which-site.ts";
 
 /** Agents as the control plane knows them. Running one is a matter of cli/run. */
 export function agentCommands(agent: Command, use: { cli: Cli; exit: Exit }): void {
@@ -13,7 +14,8 @@ export function agentCommands(agent: Command, use: { cli: Cli; exit: Exit }): vo
     agent.command("list").description("the agents").option("--site <site>", "of one site, with who is there now"),
     use,
     async (_, options) => {
-      const agents = await clientOf(cli).agents(text(options, "site"));
+      const client = clientOf(cli);
+      const agents = await client.agents(await siteOrOnly(client, text(options, "site")));
       const rows = agents.map((a) => [
         a.id,
         a.name,

@@ -4,10 +4,11 @@ import { exitCode } from "../exit.ts";
 import { table } from "../output/table.ts";
 import { moment, plural } from "../output/words.ts";
 import { does, type Exit, text } from "./command.ts";
+import { siteOrOnly } from "./which-site.ts";
 
 /** How often, and for how long, `audit run` looks whether the run has ended. */
 const AUDIT_POLL_MS = 250;
-const AUDIT_MAX_MS = 120_000;
+const AUDIT_MAX_MS = 60_000;
 
 export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
   const { cli } = use;
@@ -45,8 +46,9 @@ export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }):
       .option("--all", "closed ones too"),
     use,
     async (_, options) => {
-      const site = text(options, "site");
-      const findings = await clientOf(cli).findings({
+      const client = clientOf(cli);
+      const site = await siteOrOnly(client, text(options, "site"));
+      const findings = await client.findings({
         ...(site !== undefined && { site }),
         ...(options.all !== true && { state: "open" }),
       });

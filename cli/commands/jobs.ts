@@ -5,6 +5,7 @@ import { table } from "../output/table.ts";
 import { duration, moment } from "../output/words.ts";
 import { does, type Exit, text } from "./command.ts";
 import { watchToEnd } from "./watch.ts";
+import { siteOrOnly } from "./which-site.ts";
 
 export function jobCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
   const { cli } = use;
@@ -43,8 +44,10 @@ export function jobCommands(program: Command, use: { cli: Cli; exit: Exit }): vo
   );
 }
 
-async function jobList(cli: Cli, site: string | undefined, limit: number) {
-  const jobs = await clientOf(cli).jobs({ limit, ...(site !== undefined && { site }) });
+async function jobList(cli: Cli, named: string | undefined, limit: number) {
+  const client = clientOf(cli);
+  const site = await siteOrOnly(client, named);
+  const jobs = await client.jobs({ limit, ...(site !== undefined && { site }) });
   const titles = ["job", "site", "workflow", "state", "succeeded", "failed", "waiting", "created (UTC)", "by"];
   const rows = jobs.map((job) => {
     const { total, succeeded, failed, waiting } = job.counts;

@@ -1,9 +1,9 @@
 import type { Command } from "commander";
-import type { Client } from "../client/client.ts";
 import { type Cli, clientOf, problemError } from "../context.ts";
 import { planText } from "../output/plan-text.ts";
 import { type Answer, does, type Exit, type Options, text } from "./command.ts";
 import { watchToEnd } from "./watch.ts";
+import { oneSite } from "./which-site.ts";
 
 export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
   const { cli } = use;
@@ -17,7 +17,7 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
     use,
     async ([workflow = "", ...targets], options) => {
       const client = clientOf(cli);
-      const site = text(options, "site") ?? (await onlySite(client));
+      const site = await oneSite(client, text(options, "site"));
       const view = await client.plan({ site, workflow, targets, params: params(options) });
       const next = `To run it exactly as shown: turnup apply ${view.plan.id} --hash ${view.hash}`;
       return { json: view, lines: [...planText(view), "", next] };
@@ -52,15 +52,4 @@ function params(options: Options): Record<string, unknown> {
     // Said below, as for any other value that is no object.
   }
   throw problemError({ code: "bad_request", detail: "--params takes a JSON object." });
-}
-
-async function onlySite(client: Client): Promise<string> {
-  const sites = await client.sites();
-  const [only] = sites;
-  if (only && sites.length === 1) return only.name;
-  const names = sites.map((site) => site.name).join(", ");
-  throw problemError({
-    code: "bad_request",
-    detail: `Say which site by --site: there ${sites.length === 0 ? "is none" : `are ${names}`}.`,
-  });
 }

@@ -4,8 +4,7 @@ import { watchJob } from "../client/watch.ts";
 import type { Cli } from "../context.ts";
 import { type ExitCode, exitOfJob } from "../exit.ts";
 import { foldJob, stepOrder } from "../output/fold-job.ts";
-import { LiveLines } from "../output/live.ts";
-import { progressLines } from "../output/progress.ts";
+import { ProgressView } from "../output/progress-view.ts";
 
 /** Whether nothing more will happen without a person. */
 export const isSettled = (job: Pick<JobView, "state">): boolean => isFinal.job(job.state) || job.state === "waiting";
@@ -42,16 +41,12 @@ export async function followJob(
   return signal.aborted ? view : client.job(id);
 }
 
-/** Shows a job until it is settled. With `json` one event of the job per line, else the live lines. */
+/** Shows a job until it is settled; with `json` only how it ended. */
 export async function watchToEnd(cli: Cli, client: Client, id: string, json: boolean): Promise<ExitCode> {
-  const lines = new LiveLines(cli);
-  const draw = (view: JobView) => lines.show(progressLines(view, cli.now(), cli.columns ?? 160));
+  const screen = new ProgressView(cli);
   const stop = new AbortController();
-  const view = await followJob(cli, client, id, stop.signal, json ? () => undefined : draw);
-  if (json) cli.out(JSON.stringify(view));
-  else {
-    draw(view);
-    lines.end();
-  }
-  return exitOfJob(view.state, view.targets.filter((target) => target.state === "succeeded").length);
+  const job = await followJob(cli, client, id, stop.signal, json ? () => undefined : (view) => screen.update(view));
+  if (json) cli.out(JSON.stringify(job));
+  else screen.end(job);
+  return exitOfJob(job.state, job.targets.filter((target) => target.state === "succeeded").length);
 }

@@ -47,11 +47,21 @@ function saying(target: TargetView): string {
   }
 }
 
-/** All machines of a job, and a line of totals. */
-export function progressLines(job: JobView, now: number, width: number): string[] {
+/**
+ * The machines of a job, and a line of totals. Where the terminal has too few rows for all, those at work come first
+ * (lines beyond the top could not be drawn again), and what is left out is counted.
+ */
+export function progressLines(job: JobView, now: number, width: number, rows = Number.POSITIVE_INFINITY): string[] {
   const nameWidth = Math.max(4, ...job.targets.map((target) => target.name.length));
-  return [...job.targets.map((target) => progressLine(target, now, nameWidth, width)), totals(job)];
+  const line = (target: TargetView) => progressLine(target, now, nameWidth, width);
+  const room = Math.max(1, rows - 2);
+  if (job.targets.length + 1 <= room) return [...job.targets.map(line), totals(job)];
+  const rank = (target: TargetView) => URGENCY.indexOf(target.state);
+  const shown = [...job.targets].sort((a, b) => rank(a) - rank(b)).slice(0, Math.max(0, room - 1));
+  return [...shown.map(line), clip(`${totals(job)} (${job.targets.length - shown.length} not shown)`, width)];
 }
+
+const URGENCY: readonly TargetView["state"][] = ["running", "waiting", "failed", "cancelled", "queued", "succeeded"];
 
 /** `12 active, 0 failed, 1 waiting, 11 at work`. */
 export function totals(job: Pick<JobView, "targets">): string {

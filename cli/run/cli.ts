@@ -4,10 +4,15 @@ import type { Cli } from "../context.ts";
 
 /** The real world of a command: this process. */
 export function processCli(): Cli {
+  // The reader of a pipe may leave early (`| head`): what is left to say then has no one to hear it.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
   return {
     env: process.env,
     cwd: process.cwd(),
     columns: process.stdout.isTTY ? process.stdout.columns : undefined,
+    rows: process.stdout.isTTY ? process.stdout.rows : undefined,
     fetch,
     WebSocket,
     now: Date.now,

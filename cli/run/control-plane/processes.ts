@@ -43,17 +43,18 @@ export async function isRunning(pidFile: string, marker: string): Promise<boolea
 }
 
 /**
- * Ends the workerd that a killed control plane left running. Two on one store would each hold the same sites; so the new
- * one starts only when the old is gone. A pid that meanwhile belongs to something else is left alone.
+ * Ends a process that a killed parent left running, such as the workerd of a control plane: two on one store would each
+ * hold the same sites, so the new one starts only when the old is gone. A pid that meanwhile belongs to something else
+ * is left alone.
  */
-export async function endOrphan(pidFile: string): Promise<boolean> {
+export async function endOrphan(pidFile: string, marker = "workerd"): Promise<boolean> {
   const pid = Number(await readText(pidFile));
   if (!Number.isInteger(pid) || pid <= 1) return false;
-  const left = () => isRunning(pidFile, "workerd");
+  const left = () => isRunning(pidFile, marker);
   if (!(await left())) return false;
   signal(pid, "SIGKILL");
   for (let n = 0; n < 100 && (await left()); n++) await sleep(50);
-  if (await left()) throw new Error(`workerd (pid ${pid}) of an earlier run cannot be ended; end it by hand.`);
+  if (await left()) throw new Error(`${marker} (pid ${pid}) of an earlier run cannot be ended; end it by hand.`);
   await rm(pidFile, { force: true });
   return true;
 }

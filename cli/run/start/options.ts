@@ -1,0 +1,56 @@
+import { parseArgs } from "node:util";
+import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+
+export interface StartOptions {
+  /** End when every machine is in service, has failed, or waits for a person. */
+  once: boolean;
+  /** Forget everything in `.turnup/` first. */
+  fresh: boolean;
+  /** Standard output carries one line: the result as JSON. */
+  json: boolean;
+  /** Plant a fault in many machines. */
+  chaos: boolean;
+  seed: number;
+  /** Divides the delays of the simulated hardware. */
+  speed: number;
+  /** The site file. */
+  site: string;
+  help: boolean;
+}
+
+export const USAGE = `npm start -- [OPTIONS]
+  --once         end when every machine is in service, has failed, or waits for a person
+  --fresh        forget everything in .turnup/ first
+  --json         the last line of standard output is the result as JSON
+  --chaos        plant a fault in many machines, and compare what became of them
+  --seed N       of the faults (default 1); the same seed plants the same
+  --speed N      divide the delays of the simulated hardware (default 60)
+  --site FILE    the site file (default examples/sites/ams01.yaml)
+Exit codes: 0 all in service, 1 failed, 2 refused (another one runs, or bad input), 3 some in service.`;
+
+/** Reads the command line; relative paths stay as they are. */
+export function readOptions(args: readonly string[], defaultSite: string): Outcome<StartOptions> {
+  try {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        once: { type: "boolean", default: false },
+        fresh: { type: "boolean", default: false },
+        json: { type: "boolean", default: false },
+        chaos: { type: "boolean", default: false },
+        seed: { type: "string", default: "1" },
+        speed: { type: "string", default: "60" },
+        site: { type: "string", default: defaultSite },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+    const seed = Number(values.seed);
+    if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff)
+      return refuse("bad_request", "--seed takes a whole number from 0 to 4294967295.");
+    const speed = Number(values.speed);
+    if (!(speed > 0 && speed <= 10_000)) return refuse("bad_request", "--speed takes a number above 0, up to 10000.");
+    return ok({ ...values, seed, speed });
+  } catch (error) {
+    return refuse("bad_request", error instanceof Error ? error.message : String(error));
+  }
+}
