@@ -11,13 +11,10 @@ export interface ChildSpec {
   args: readonly string[];
 }
 
-/** Pause before a restart, by how many in a row ended soon after their start, ms. */
-const BACKOFF_MS = [200, 500, 1_000, 2_000, 5_000];
+/** Pause before each restart in a row that ended soon after its start, ms; after the last one it is not tried again. */
+const PAUSES_MS = [200, 500, 1_000, 2_000, 5_000, 5_000];
 /** One that ran as long counts as having started well. */
 const GOOD_MS = 10_000;
-/** After so many failures in a row it is not tried again. */
-const MAX_FAILURES = 8;
-
 /**
  * One process that is kept running. It gets a process group of its own, so that a terminal's Ctrl-C reaches only the
  * supervisor, which ends its processes in the right order. Its output goes to a file.
@@ -29,6 +26,7 @@ export class Child {
   readonly #pidFile: string;
   readonly #say: (line: string) => void;
   readonly #givenUp: (reason: Error) => void;
+  readonly #pauses: readonly number[];
   #process: ChildProcess | undefined;
   #ended: Promise<void> = Promise.resolve();
   #stopping = false;
@@ -44,8 +42,10 @@ export class Child {
       say: (line: string) => void;
       /** Told once, when it ended too often. */
       givenUp: (reason: Error) => void;
+      pausesMs?: readonly number[];
     },
   ) {
+    this.#pauses = world.pausesMs ?? PAUSES_MS;
     this.spec = spec;
     this.#cwd = world.cwd;
     this.#say = world.say;
@@ -83,13 +83,12 @@ export class Child {
   #again(how: string, ranMs: number): void {
     this.#failures = ranMs >= GOOD_MS ? 1 : this.#failures + 1;
     const { name } = this.spec;
-    if (this.#failures > MAX_FAILURES) {
-      this.#givenUp(
-        new Error(`${name} ended ${this.#failures} times in a row. The end of ${this.#log}:\n${this.logTail()}`),
-      );
+    const pause = this.#pauses[this.#failures - 1];
+    if (pause === undefined) {
+      const log = `The end of ${this.#log}:\n${this.logTail()}`;
+      this.#givenUp(new Error(`${name} ended ${this.#failures} times in a row. ${log}`));
       return;
     }
-    const pause = BACKOFF_MS[Math.min(this.#failures, BACKOFF_MS.length) - 1] ?? 0;
     this.#say(`${name} ${how}; it is started again in ${pause} ms.`);
     this.#restart = setTimeout(() => this.start(), pause);
   }
