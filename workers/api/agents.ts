@@ -2,9 +2,9 @@
 import { z } from "zod";
 import { newSecret } from "../../shared/ids.ts";
 import { AgentView, pageOf } from "../../shared/model/views.ts";
-import { list } from "../readmodel/queries.ts";
 import { sha256 } from "../site/platform.ts";
 import { PageQuery, Ref } from "./input.ts";
+import { listPage } from "./read-session.ts";
 import { json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
@@ -37,7 +37,7 @@ export const agents = () =>
       async (c) => {
         const { site, ...page } = c.req.valid("query");
         if (site === undefined)
-          return c.json(await list<AgentView>(c.env.DB, "rm_agent", { ...page, sites: c.var.principal.sites }), 200);
+          return c.json(await listPage<AgentView>(c, "rm_agent", { ...page, sites: c.var.principal.sites }), 200);
         const { object } = await siteFor(c, site);
         return c.json({ items: unwrap(await object.ask("agents", { presence: [] })), next: null }, 200);
       },

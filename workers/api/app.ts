@@ -1,5 +1,6 @@
 /** The HTTP interface, put together. One file per resource beside this one. */
 import { HTTPException } from "hono/http-exception";
+import { methodNotAllowed } from "hono/method-not-allowed";
 import { type Problem, TurnupError } from "../../shared/errors.ts";
 import { problemResponse } from "../problem.ts";
 import { BadCursor } from "../readmodel/queries.ts";
@@ -28,6 +29,16 @@ export function createApp(deps: AppDeps): Api {
     c.set("requestId", c.req.header("cf-ray") ?? deps.random.uint32().toString(16).padStart(8, "0"));
     await next();
   });
+  app.use(
+    methodNotAllowed({
+      app,
+      onMethodNotAllowed: (c, methods) => {
+        const allow = methods.join(", ");
+        const detail = `${c.req.path} is answered by ${allow}.`;
+        return problemResponse({ code: "method_not_allowed", detail }, {}, { allow });
+      },
+    }),
+  );
   app.use(bounded);
   for (const part of [
     health,

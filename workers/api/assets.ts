@@ -1,8 +1,8 @@
 /** Assets: the physical articles, each with its drives. */
 import { z } from "zod";
 import { AssetView, pageOf } from "../../shared/model/views.ts";
-import { list } from "../readmodel/queries.ts";
 import { PageQuery, Ref } from "./input.ts";
+import { listPage } from "./read-session.ts";
 import { json, needs, newApi, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
@@ -29,7 +29,7 @@ export const assets = () =>
           return c.json(unwrap(await object.ask("assets", page)), 200);
         }
         const sites = site === undefined ? c.var.principal.sites : [(await siteFor(c, site)).row.id];
-        return c.json(await list<AssetView>(c.env.DB, "rm_asset", { ...page, sites, where: { serial } }), 200);
+        return c.json(await listPage<AssetView>(c, "rm_asset", { ...page, sites, where: { serial } }), 200);
       },
     )
     .openapi(

@@ -5,8 +5,8 @@ import { TurnupError } from "../../shared/errors.ts";
 import { siteOfId } from "../../shared/ids.ts";
 import { deviceStates } from "../../shared/model/lifecycle.ts";
 import { DeviceView, Explanation, pageOf } from "../../shared/model/views.ts";
-import { list } from "../readmodel/queries.ts";
 import { PageQuery, Ref } from "./input.ts";
+import { listPage } from "./read-session.ts";
 import { type AppEnv, json, needs, newApi, route, unwrap } from "./route.ts";
 import { type FoundSite, siteFor, siteOwning } from "./site-lookup.ts";
 
@@ -35,7 +35,7 @@ export const devices = () =>
           return c.json(unwrap(await object.ask("devices", page)), 200);
         }
         const sites = site === undefined ? c.var.principal.sites : [(await siteFor(c, site)).row.id];
-        return c.json(await list<DeviceView>(c.env.DB, "rm_device", { ...page, sites, where: { state } }), 200);
+        return c.json(await listPage<DeviceView>(c, "rm_device", { ...page, sites, where: { state } }), 200);
       },
     )
     .openapi(
@@ -79,7 +79,7 @@ export const devices = () =>
 async function siteOfDevice(c: Context<AppEnv>, device: string, site: string | undefined): Promise<FoundSite> {
   if (site !== undefined) return siteFor(c, site);
   if (siteOfId(device) !== undefined) return siteOwning(c, device, "not_found");
-  const { items } = await list<DeviceView>(c.env.DB, "rm_device", {
+  const { items } = await listPage<DeviceView>(c, "rm_device", {
     sites: c.var.principal.sites,
     where: { name: device },
     limit: 2,

@@ -2,8 +2,8 @@
 import { z } from "zod";
 import { Finding } from "../../shared/model/finding.ts";
 import { pageOf } from "../../shared/model/views.ts";
-import { list } from "../readmodel/queries.ts";
 import { PageQuery, Ref } from "./input.ts";
+import { listPage } from "./read-session.ts";
 import { json, needs, newApi, route, unwrap } from "./route.ts";
 import { siteFor } from "./site-lookup.ts";
 
@@ -27,7 +27,7 @@ export const findings = () =>
         return c.json(unwrap(await object.ask("findings", { ...page, state })), 200);
       }
       return c.json(
-        await list<Finding>(c.env.DB, "rm_finding", { ...page, sites: c.var.principal.sites, where: { state } }),
+        await listPage<Finding>(c, "rm_finding", { ...page, sites: c.var.principal.sites, where: { state } }),
         200,
       );
     },

@@ -3,10 +3,10 @@ import { z } from "zod";
 import { TurnupError } from "../../shared/errors.ts";
 import { JobEvent, JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
 import { pageOf } from "../../shared/model/views.ts";
-import { list } from "../readmodel/queries.ts";
 import { keyOf } from "./idempotency.ts";
 import { EventsQuery, PageQuery, Reason, Ref } from "./input.ts";
 import { Intent } from "./plans.ts";
+import { listPage } from "./read-session.ts";
 import { body, json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
@@ -71,7 +71,7 @@ export const jobs = () =>
           return c.json(unwrap(await object.ask("jobs", { ...page, state })), 200);
         }
         return c.json(
-          await list<JobSummary>(c.env.DB, "rm_job", { ...page, sites: c.var.principal.sites, where: { state } }),
+          await listPage<JobSummary>(c, "rm_job", { ...page, sites: c.var.principal.sites, where: { state } }),
           200,
         );
       },

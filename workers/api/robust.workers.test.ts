@@ -105,9 +105,24 @@ describe("[S4] bad input", () => {
     expect(tried.size).toBeGreaterThan(30);
   });
 
+  it("a bookmark goes back and forth, and a made-up one does no harm", async () => {
+    const first = await call("GET", "/v1/devices");
+    const bookmark = first.headers.get("x-turnup-bookmark") ?? "";
+    expect(bookmark).toMatch(/^[0-9a-f-]{59}$/);
+    for (const given of [bookmark, "zzz", "f".repeat(200), `${"0".repeat(8)}-`.repeat(3) + "0".repeat(32)]) {
+      expect((await call("GET", "/v1/devices", { headers: { "x-turnup-bookmark": given } })).status).toBe(200);
+    }
+  });
+
   it("what is not there is a problem too", async () => {
     expect(await call("GET", "/v1/nothing")).toMatchObject({ status: 404, body: { code: "not_found" } });
-    expect(await call("PATCH", "/v1/sites")).toMatchObject({ status: 404, body: { code: "not_found" } });
+    const wrong = await call("PATCH", "/v1/sites");
+    expect(wrong).toMatchObject({ status: 405, body: { code: "method_not_allowed" } });
+    expect(wrong.headers.get("allow")).toBe("POST, GET, HEAD");
+    expect(await call("GET", "/v1/jobs/job_0123456789_0123456789abcdef")).toMatchObject({
+      status: 404,
+      body: { code: "job_unknown" },
+    });
   });
 });
 

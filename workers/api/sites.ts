@@ -8,10 +8,10 @@ import { Jurisdiction, LocationHint, ResolvedSite, SiteName } from "../../shared
 import { pageOf, SiteView } from "../../shared/model/views.ts";
 import { fleetDb } from "../db/client.ts";
 import { sites as siteTable } from "../db/fleet.ts";
-import { list } from "../readmodel/queries.ts";
 import { siteObject } from "../site/rpc.ts";
 import { setUpBudget } from "./fleet.ts";
 import { Ref } from "./input.ts";
+import { listPage } from "./read-session.ts";
 import { type AppEnv, body, json, needs, needsFleet, newApi, route, unwrap } from "./route.ts";
 import { resolveDocument } from "./site-document.ts";
 import { siteFor, sitesInScope } from "./site-lookup.ts";
@@ -63,7 +63,7 @@ export const sites = () =>
         const ids = rows.map((row) => row.id);
         let cursor: string | undefined;
         do {
-          const page = await list<SiteView>(c.env.DB, "rm_site", { sites: ids, limit: 500, cursor });
+          const page = await listPage<SiteView>(c, "rm_site", { sites: ids, limit: 500, cursor });
           for (const view of page.items) views.set(view.id, view);
           cursor = page.next ?? undefined;
         } while (cursor !== undefined);

@@ -25,9 +25,12 @@ export class BadCursor extends Error {
   override readonly name = "BadCursor";
 }
 
+/** What a list is read through: the database, or a session of it, which may answer from a replica near by. */
+type Reader = Pick<D1Database, "prepare">;
+
 /** One page, oldest key first (jobs: newest first). `T` is the view that the sites sent. */
 export async function list<T>(
-  db: D1Database,
+  db: Reader,
   table: ReadTable,
   input: ListInput,
 ): Promise<{ items: T[]; next: string | null }> {

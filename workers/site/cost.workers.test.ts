@@ -36,6 +36,14 @@ describe("the cost of an install", () => {
     expect(twelve.object + twelve.d1).toBeLessThanOrEqual(one.object + one.d1);
   });
 
+  it("[G5] gives the place in the fleet's budget back when the work is done", async () => {
+    await eventually(
+      () => did<{ working: number }>("GET", "/v1/fleet"),
+      ({ working }) => working === 0,
+      "the place given back",
+    );
+  });
+
   it("leaves every device active, here and in the read model", { timeout: 30_000 }, async () => {
     const { items } = await did<Page<DeviceView>>("GET", "/v1/devices?site=cost-12");
     expect(items.map((device) => device.state)).toEqual(items.map(() => "active"));

@@ -34,9 +34,9 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
   readonly #sockets: Sockets;
   /** In memory only: an idle site writes nothing to know who is there. */
   readonly #lastSync = new Map<string, Millis>();
+  /** Whether a permit is held; forgotten with the memory, and then it just runs out. */
+  #mayStart = false;
   #alarmAt: Millis | null = null;
-  /** While the alarm runs it is not set: what comes due meanwhile, it either does itself or arms for at its end. */
-  #inAlarm = false;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -85,23 +85,22 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     // What it was set for may have been done meanwhile, and then a site at rest writes nothing.
     const due = this.#core.nextAlarm(Date.now());
     if (due === null || due > Date.now()) return this.#arm();
-    this.#inAlarm = true;
     let again = false;
     try {
-      this.#apply("tick", {});
+      this.#applyInAlarm("tick", {});
       await this.#renewPermit();
       again = await drainOutbox({
         next: (limit) => this.#query("outbox.next", { limit }),
         deliver: (site, entries) => project(this.env.DB, site, entries),
         site: () => this.#query("site", {}),
-        delivered: (entries, rows) => this.#apply("outbox.delivered", { entries, rows }),
-        failed: (entries, reason) => this.#apply("outbox.failed", { entries, reason }),
+        delivered: (entries, rows) => this.#applyInAlarm("outbox.delivered", { entries, rows }),
+        failed: (entries, reason) => this.#applyInAlarm("outbox.failed", { entries, reason }),
       });
+      await this.#giveBackPermit();
     } catch (cause) {
       // The platform gives a throwing alarm six tries and then forgets it; so it never throws, and is set anew below.
       console.error(JSON.stringify({ at: "site.alarm", retry: info?.retryCount ?? 0, error: String(cause) }));
     }
-    this.#inAlarm = false;
     this.#arm(Date.now() + (again ? 0 : REARM_MS));
   }
 
@@ -132,6 +131,12 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     return reply;
   }
 
+  /** As `#apply`, but leaves the alarm alone: what the alarm itself does next, or cannot do now, it arms for at its end. */
+  #applyInAlarm<K extends CommandKind>(kind: K, input: Commands[K]["in"]): void {
+    const { effects } = this.#core.apply({ now: Date.now(), random: platformRandom }, kind, input);
+    for (const effect of effects) if (effect.kind !== "alarm") this.#perform(effect);
+  }
+
   #perform(effect: Effect): void {
     switch (effect.kind) {
       case "ring":
@@ -155,18 +160,31 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
 
   /** Only an earlier time is worth a row: an alarm that comes too soon finds nothing to do and is set again. */
   #setAlarm(at: Millis): void {
-    if (this.#inAlarm || (this.#alarmAt !== null && this.#alarmAt <= at)) return;
+    if (this.#alarmAt !== null && this.#alarmAt <= at) return;
     this.#alarmAt = at;
     this.#sql.charge(1);
     void this.ctx.storage.setAlarm(at);
   }
 
+  /** Asks the budget while work is open and the permit is missing or about to end (G5). */
   async #renewPermit(): Promise<void> {
     const due = this.#query("permit.due", { now: Date.now() });
     const site = this.#query("site", {});
     if (!due.ok || !due.value || !site.ok) return;
     const permit = await budgetOf(this.env).permit(site.value.id, true);
-    this.#apply("permit.set", { permit });
+    this.#mayStart = permit?.granted === true;
+    this.#applyInAlarm("permit.set", { permit });
+  }
+
+  /** Frees the place for other sites when nothing is left to do here. */
+  async #giveBackPermit(): Promise<void> {
+    const site = this.#query("site", {});
+    if (!this.#mayStart || !site.ok || this.#core.nextAlarm(Date.now()) !== null) return;
+    this.#mayStart = false;
+    // In this order: a place that another site may have by now is never used here.
+    const permit = { granted: false, frozen: false, expiresAt: Date.now(), reason: "given back: no work was left" };
+    this.#applyInAlarm("permit.set", { permit });
+    await budgetOf(this.env).release(site.value.id);
   }
 
   #withPresence<K extends QueryKind>(kind: K, input: Queries[K]["in"]): Queries[K]["in"] {
