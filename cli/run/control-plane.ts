@@ -1,7 +1,7 @@
 /**
  * The control plane as one local process: the Worker on Miniflare, everything persisted under DIR (default `.turnup`).
  *
- *   node cli/run/control-plane.ts [--dir .turnup] [--port N]
+ *   node cli/run/control-plane.ts [--dir .turnup] [--port N] [--cron PATTERN]
  *
  * It may be killed at any time; started again it goes on, on the same port. When it listens it writes
  * DIR/control-plane.json {url, token}, readable by its owner only, and prints one line of JSON.
@@ -20,7 +20,14 @@ import { migrate } from "./control-plane/migrate.ts";
 import { endOrphan, isRunning, readText, writeAtomic, writeLauncher } from "./control-plane/processes.ts";
 
 const root = join(import.meta.dirname, "../..");
-const { values } = parseArgs({ options: { dir: { type: "string", default: ".turnup" }, port: { type: "string" } } });
+const { values } = parseArgs({
+  options: {
+    dir: { type: "string", default: ".turnup" },
+    port: { type: "string" },
+    /** Instead of the crons in wrangler.toml; it may begin with seconds. */
+    cron: { type: "string" },
+  },
+});
 const dir = resolve(values.dir);
 const state = join(dir, "control-plane");
 const files = {
@@ -60,7 +67,8 @@ async function start(): Promise<() => Promise<void>> {
   const migrated = await migrate(await runtime.getD1Database(database.binding), join(root, database.migrations_dir));
 
   // Miniflare fires no cron by itself. Weekday numbers differ between the two (write MON-FRI), times are UTC in both.
-  const crons = wrangler.triggers.crons.map(
+  const patterns = values.cron === undefined ? wrangler.triggers.crons : [values.cron];
+  const crons = patterns.map(
     (cron) =>
       new Cron(
         cron,

@@ -24,9 +24,9 @@ async function until(what: string, holds: () => boolean | Promise<boolean>, seco
   throw new Error(`never: ${what}\n${output}`);
 }
 
-async function start(): Promise<void> {
+async function start(...options: string[]): Promise<void> {
   output = "";
-  child = spawn(process.execPath, [main], { cwd: home, stdio: ["ignore", "pipe", "pipe"] });
+  child = spawn(process.execPath, [main, ...options], { cwd: home, stdio: ["ignore", "pipe", "pipe"] });
   child.stdout?.on("data", (text) => (output += String(text)));
   child.stderr?.on("data", (text) => (output += String(text)));
   await until("listening", () => output.includes('"listening"'));
@@ -121,6 +121,15 @@ describe("the local control plane", { timeout: 120_000 }, () => {
     await start();
     expect((JSON.parse(readFileSync(file("control-plane.json"), "utf8")) as { url: string }).url).toBe(url);
     await until("the read model", async () => (await devicesInReadModel("both")) === devices);
+  });
+
+  it("fires the cron trigger, which opens an audit window at each site", async () => {
+    await end("SIGTERM");
+    await start("--cron", "* * * * * *");
+    await until("an audit", async () => {
+      const { body } = await call("GET", "/v1/sites/both/audits");
+      return Array.isArray(body.items) && body.items.length > 0;
+    });
   });
 
   it("ends the workerd that a killed control plane left, before it starts its own", async () => {
