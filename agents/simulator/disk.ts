@@ -1,0 +1,102 @@
+/** A simulated drive: a sparse file of the drive's full size, with the faults that drives have. */
+import { existsSync, mkdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { type FileHandle, open } from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import type { z } from "zod";
+import type { ResolvedMedium } from "../../shared/model/site.ts";
+import { DriveError, type Medium } from "../ramdisk/hardware.ts";
+
+export interface DiskFaults {
+  /** Writes past this byte fail. */
+  failsAt?: number;
+  /** What is read back from the written area differs. */
+  lies?: boolean;
+}
+
+/** Bytes a second of a data-center SATA SSD in a sequential write or read. */
+const BANDWIDTH = 500e6;
+
+export class Disk implements Medium {
+  readonly drive: Medium["drive"];
+  readonly #path: string;
+  readonly #faults: DiskFaults;
+  readonly #speed: number;
+  #file: Promise<FileHandle> | undefined;
+  #owedMs = 0;
+  #written = false;
+
+  constructor(path: string, medium: z.infer<typeof ResolvedMedium>, speed: number, faults: DiskFaults = {}) {
+    const { bay, serial, model, sizeBytes, protocol, mediaType } = medium;
+    this.drive = { bay, serial, sizeBytes, protocol, mediaType, ...(model !== undefined && { model }) };
+    this.#path = path;
+    this.#faults = faults;
+    this.#speed = speed;
+  }
+
+  /** Makes the file; true if it was not there before. */
+  create(): boolean {
+    if (existsSync(this.#path)) return false;
+    mkdirSync(dirname(this.#path), { recursive: true });
+    writeFileSync(this.#path, "");
+    truncateSync(this.#path, this.drive.sizeBytes);
+    return true;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    // A hole costs a real drive as much; blank blocks are small, so their time is not counted.
+    if (this.#written) await this.#pass(length);
+    const bytes = Buffer.allocUnsafe(length);
+    const { bytesRead } = await (await this.#handle()).read(bytes, 0, length, offset);
+    if (bytesRead !== length)
+      throw new DriveError(`The drive ${this.drive.serial} ended at byte ${offset + bytesRead}.`);
+    if (this.#faults.lies && this.#written && offset === 0) bytes[length - 1] = (bytes[length - 1] ?? 0) ^ 0xff;
+    return bytes;
+  }
+
+  async write(offset: number, bytes: Uint8Array): Promise<void> {
+    if (this.#faults.failsAt !== undefined && offset + bytes.length > this.#faults.failsAt) {
+      throw new DriveError(
+        `The drive ${this.drive.serial} failed at byte ${this.#faults.failsAt}: Input/output error.`,
+      );
+    }
+    await this.#pass(bytes.length);
+    await (await this.#handle()).write(bytes, 0, bytes.length, offset);
+    this.#written = true;
+  }
+
+  /** A killed process loses nothing that the file system has; only the machine that runs the simulator could. */
+  async flush(): Promise<void> {
+    await this.#handle();
+  }
+
+  /** Whether a system could start from it: a partition table, and something in it. */
+  async bootable(): Promise<boolean> {
+    if (!existsSync(this.#path) || statSync(this.#path).blocks === 0) return false;
+    const head = Buffer.alloc(520);
+    await (await this.#handle()).read(head, 0, head.length, 0);
+    return (
+      head.subarray(510, 512).toString("hex") === "55aa" && head.subarray(512, 520).toString("latin1") === "EFI PART"
+    );
+  }
+
+  async close(): Promise<void> {
+    const file = this.#file;
+    this.#file = undefined;
+    await (await file)?.close();
+  }
+
+  #handle(): Promise<FileHandle> {
+    this.#file ??= open(this.#path, "r+");
+    return this.#file;
+  }
+
+  /** The drive's own time, in naps long enough for a timer. */
+  async #pass(bytes: number): Promise<void> {
+    this.#owedMs += (bytes / BANDWIDTH) * (1000 / this.#speed);
+    if (this.#owedMs < 5) return;
+    const ms = this.#owedMs;
+    this.#owedMs = 0;
+    await sleep(ms);
+  }
+}
