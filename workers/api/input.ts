@@ -26,13 +26,16 @@ export function tooDeep(text: string, max = MAX_DEPTH): boolean {
   return false;
 }
 
-/** What zod found, as faults with JSON pointers. */
-export function faultsOf(issues: readonly z.core.$ZodIssue[]): Fault[] {
-  return issues.map((issue) => ({
-    code: `input_${issue.code}`,
-    pointer: issue.path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join(""),
-    text: issue.message,
-  }));
+/** What zod found, as faults with JSON pointers. Of a choice, the faults of the form that was nearest are told. */
+export function faultsOf(issues: readonly z.core.$ZodIssue[], under: readonly PropertyKey[] = []): Fault[] {
+  return issues.flatMap((issue) => {
+    const path = [...under, ...issue.path];
+    const branches = issue.code === "invalid_union" ? issue.errors.filter((branch) => branch.length > 0) : [];
+    const [nearest] = branches.toSorted((a, b) => a.length - b.length);
+    if (nearest) return faultsOf(nearest, path);
+    const pointer = path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+    return [{ code: `input_${issue.code}`, pointer, text: issue.message }];
+  });
 }
 
 /** Ids and names in paths and filters. */

@@ -94,7 +94,7 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
         deliver: (site, entries) => project(this.env.DB, site, entries),
         site: () => this.#query("site", {}),
         delivered: (entries, rows) => this.#applyInAlarm("outbox.delivered", { entries, rows }),
-        failed: (entries, reason) => this.#applyInAlarm("outbox.failed", { entries, reason }),
+        failed: (entries, reason, outage) => this.#applyInAlarm("outbox.failed", { entries, reason, outage }),
       });
       await this.#giveBackPermit();
     } catch (cause) {

@@ -20,6 +20,7 @@ const view = {
 function world(rows: number, takes: (entries: readonly OutboxEntry[]) => void = () => undefined) {
   const waiting = new Map(Array.from({ length: rows }, (_, n) => [`dev${n}`, entry(n)]));
   const failed: string[] = [];
+  const outages: boolean[] = [];
   let calls = 0;
   const deps: DrainDeps = {
     next: (limit) => ok([...waiting.values()].slice(0, limit)),
@@ -30,14 +31,15 @@ function world(rows: number, takes: (entries: readonly OutboxEntry[]) => void = 
       return entries.length;
     },
     delivered: (entries) => entries.forEach(({ id }) => void waiting.delete(id)),
-    failed: (entries) => {
+    failed: (entries, _, outage) => {
+      outages.push(outage);
       for (const { id } of entries) {
         waiting.delete(id);
         failed.push(id);
       }
     },
   };
-  return { deps, waiting, failed, calls: () => calls };
+  return { deps, waiting, failed, outages, calls: () => calls };
 }
 
 describe("the outbox", () => {
@@ -61,6 +63,7 @@ describe("the outbox", () => {
     });
     await drainOutbox(w.deps);
     expect(w.failed).toEqual(["dev17"]);
+    expect(w.outages).toEqual([false]);
     expect(w.waiting.size).toBe(0);
   });
 
@@ -71,5 +74,6 @@ describe("the outbox", () => {
     expect(await drainOutbox(w.deps)).toBe(false);
     expect(w.calls()).toBe(1);
     expect(w.failed).toHaveLength(50);
+    expect(w.outages).toEqual([true]);
   });
 });

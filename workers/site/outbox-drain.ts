@@ -11,7 +11,8 @@ export interface DrainDeps {
   /** Sends rows and returns how many were written; throws when they were not taken. */
   deliver(site: string, entries: readonly OutboxEntry[]): Promise<number>;
   delivered(entries: Key[], rows: number): unknown;
-  failed(entries: Key[], reason: string): unknown;
+  /** `outage`: nothing was wrong with these rows. */
+  failed(entries: Key[], reason: string, outage: boolean): unknown;
 }
 
 /** Rows in one batch: with views of a few hundred bytes well below D1's 2 MB for a value. */
@@ -39,7 +40,7 @@ async function send(deps: DrainDeps, site: string, entries: OutboxEntry[]): Prom
     return true;
   }
   if (entries.length === 1 || isOutage(rows.reason)) {
-    deps.failed(entries.map(key), rows.reason);
+    deps.failed(entries.map(key), rows.reason, isOutage(rows.reason));
     return false;
   }
   // One row that D1 will not take must not hold up the others: the batch is halved until it stands alone.

@@ -77,7 +77,15 @@ export interface Commands {
   /** Rows that D1 took; `rows` is what D1 says it wrote. */
   "outbox.delivered": { in: { entries: { kind: OutboxKind; id: string; version: number }[]; rows: number }; out: null };
   /** Rows that D1 refused; parked after the tenth failure, which is a finding (C3). */
-  "outbox.failed": { in: { entries: { kind: OutboxKind; id: string; version: number }[]; reason: string }; out: null };
+  "outbox.failed": {
+    in: {
+      entries: { kind: OutboxKind; id: string; version: number }[];
+      reason: string;
+      /** D1 as a whole was away: the rows are tried again for as long as it takes, and none is parked for it. */
+      outage?: boolean | undefined;
+    };
+    out: null;
+  };
   /** Marks every row dirty again, to rebuild the read model (E3). */
   "outbox.rebuild": { in: { actor: Actor }; out: { rows: number } };
 }

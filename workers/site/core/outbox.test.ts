@@ -41,6 +41,19 @@ it("[C3] parks a row that cannot be delivered, with a finding; the next change b
   expect(w.drain().some((e) => e.kind === "job")).toBe(true);
 });
 
+it("[C3] parks nothing for an outage, however long, and sends all after it", () => {
+  const w = new World(1);
+  for (let i = 0; i < 30; i++) {
+    w.now += 400_000;
+    const entries = w.ask("outbox.next", { limit: 100 });
+    expect(entries.length).toBeGreaterThan(0);
+    w.do("outbox.failed", { entries, reason: "Network connection lost.", outage: true });
+  }
+  expect(w.ask("findings", { limit: 10, state: "open" }).items).toEqual([]);
+  w.now += 400_000;
+  expect(w.drain().map((e) => e.kind)).toContain("device");
+});
+
 it("[E3] rebuilds every row of the read model", () => {
   const w = new World(2);
   w.install(["srv00000"]);

@@ -77,11 +77,11 @@ export function delivered(tx: Tx, { entries }: Commands["outbox.delivered"]["in"
 }
 
 /** Tries again later; after the last try the row is parked, which is a finding. */
-export function failed(tx: Tx, { entries, reason }: Commands["outbox.failed"]["in"]): void {
+export function failed(tx: Tx, { entries, reason, outage }: Commands["outbox.failed"]["in"]): void {
   for (const { kind, id } of entries) {
     const row = tx.sql.get<OutboxRow>("SELECT * FROM outbox WHERE kind = ? AND id = ?", kind, id);
     if (!row) continue;
-    const fails = row.fails + 1;
+    const fails = outage ? Math.min(row.fails + 1, MAX_FAILS - 1) : row.fails + 1;
     const at = tx.now + Math.min(RETRY_BASE_MS * 2 ** fails, RETRY_MAX_MS);
     tx.sql.run(
       "UPDATE outbox SET fails = ?, at = ?, parked = ? WHERE kind = ? AND id = ?",
