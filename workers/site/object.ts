@@ -23,8 +23,10 @@ import type { SiteRpc } from "./rpc.ts";
 import { close, Sockets } from "./sockets.ts";
 import { StorageSql } from "./storage-sql.ts";
 
-/** After a failed alarm, and for work already due when the alarm ends: a past time cannot be trusted to fire by itself. */
+/** For what is still due when the alarm ends: it was tried just now, and a past time cannot be trusted to fire by itself. */
 const REARM_MS = 1_000;
+/** After an alarm that met a defect. */
+const FAILED_MS = 5_000;
 /** Events sent at the start of a watch; who needs older ones pages with `?after=`. */
 const MAX_BACKLOG = 5_000;
 
@@ -82,26 +84,31 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
 
   override async alarm(info?: AlarmInvocationInfo): Promise<void> {
     this.#alarmAt = null;
-    // What it was set for may have been done meanwhile, and then a site at rest writes nothing.
-    const due = this.#core.nextAlarm(Date.now());
-    if (due === null || due > Date.now()) return this.#arm();
-    let again = false;
     try {
-      this.#applyInAlarm("tick", {});
-      await this.#renewPermit();
-      again = await drainOutbox({
-        next: (limit) => this.#query("outbox.next", { limit }),
-        deliver: (site, entries) => project(this.env.DB, site, entries),
-        site: () => this.#query("site", {}),
-        delivered: (entries, rows) => this.#applyInAlarm("outbox.delivered", { entries, rows }),
-        failed: (entries, reason, outage) => this.#applyInAlarm("outbox.failed", { entries, reason, outage }),
-      });
-      await this.#giveBackPermit();
+      // What it was set for may have been done meanwhile, and then a site at rest writes nothing.
+      const due = this.#core.nextAlarm(Date.now());
+      const more = due !== null && due <= Date.now() && (await this.#workOff());
+      this.#arm(more ? 0 : REARM_MS);
     } catch (cause) {
-      // The platform gives a throwing alarm six tries and then forgets it; so it never throws, and is set anew below.
+      // The platform gives a throwing alarm six tries and then forgets it; so it never throws, and is set anew.
       console.error(JSON.stringify({ at: "site.alarm", retry: info?.retryCount ?? 0, error: String(cause) }));
+      this.#setAlarm(Date.now() + FAILED_MS);
     }
-    this.#arm(Date.now() + (again ? 0 : REARM_MS));
+  }
+
+  /** All that is due: timers, the permit, the outbox. True when more of the outbox is waiting than one alarm takes. */
+  async #workOff(): Promise<boolean> {
+    this.#applyInAlarm("tick", {});
+    await this.#renewPermit();
+    const more = await drainOutbox({
+      next: (limit) => this.#query("outbox.next", { limit }),
+      deliver: (site, entries) => project(this.env.DB, site, entries),
+      site: () => this.#query("site", {}),
+      delivered: (entries, rows) => this.#applyInAlarm("outbox.delivered", { entries, rows }),
+      failed: (entries, reason, outage) => this.#applyInAlarm("outbox.failed", { entries, reason, outage }),
+    });
+    await this.#giveBackPermit();
+    return more;
   }
 
   override webSocketMessage(): void {
@@ -152,10 +159,11 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     }
   }
 
-  /** Sets the alarm for what is due next, not before `earliest`. */
-  #arm(earliest: Millis = Date.now()): void {
-    const at = this.#core.nextAlarm(Date.now());
-    if (at !== null) this.#setAlarm(Math.max(at, earliest));
+  /** Sets the alarm for what is due next; for what is due already, after `pauseMs`. */
+  #arm(pauseMs = 0): void {
+    const now = Date.now();
+    const at = this.#core.nextAlarm(now);
+    if (at !== null) this.#setAlarm(at > now ? at : now + pauseMs);
   }
 
   /** Only an earlier time is worth a row: an alarm that comes too soon finds nothing to do and is set again. */

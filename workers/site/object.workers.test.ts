@@ -11,6 +11,7 @@ import {
   makeSite,
   objectOf,
   prepare,
+  settled,
   stubOf,
   TestAgent,
 } from "../test-fleet.ts";
@@ -117,6 +118,22 @@ describe("the site's object", () => {
     await inObject(site, (alarm) => alarm(), 60);
     const { items } = await did<Page<DeviceView>>("GET", "/v1/devices");
     expect(items.filter((device) => device.site === site.id)).toHaveLength(1);
+  });
+
+  it("[C1] an alarm that meets a defect does not throw, and is set again", async () => {
+    const site = await makeSite("defect");
+    await settled(site);
+    const log = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const next = await inObject(site, async (alarm, _, state) => {
+      await state.storage.deleteAlarm();
+      state.storage.sql.exec("ALTER TABLE outbox RENAME TO lost");
+      await alarm();
+      state.storage.sql.exec("ALTER TABLE lost RENAME TO outbox");
+      return state.storage.getAlarm();
+    });
+    expect(next).toBeGreaterThan(Date.now());
+    expect(log).toHaveBeenCalledWith(expect.stringContaining("site.alarm"));
+    log.mockRestore();
   });
 
   it("rings the doorbell after hibernation, and tells who is there", async () => {
