@@ -17,7 +17,7 @@ export const assets = () =>
           path: "/v1/assets",
           auth: needs("viewer"),
           tags,
-          summary: "Assets: of one site as it is now, or across sites a few seconds behind",
+          summary: "Assets: of one site as it is now; across sites, or by serial, a few seconds behind",
           request: { query: PageQuery.extend({ site: Ref.optional(), serial: z.string().max(128).optional() }) },
         },
         { 200: json(pageOf(AssetView), "One page.") },

@@ -23,7 +23,7 @@ export const devices = () =>
           path: "/v1/devices",
           auth: needs("viewer"),
           tags,
-          summary: "Devices: of one site as it is now, or across sites a few seconds behind",
+          summary: "Devices: of one site as it is now; across sites, or by state, a few seconds behind",
           request: { query: PageQuery.extend({ site: Ref.optional(), state: z.enum(deviceStates).optional() }) },
         },
         { 200: json(pageOf(DeviceView), "One page.") },
