@@ -14,6 +14,8 @@ export interface Screen {
 
 /** Where output is no terminal a line of totals is printed at most this often, ms: a log of it stays readable. */
 const PLAIN_MS = 2_000;
+/** And at least this often, so that one sees that it lives. */
+const QUIET_MS = 10_000;
 
 /** A job as it goes: drawn in place on a terminal; elsewhere a line now and then, and one for each machine that ends. */
 export class ProgressView {
@@ -36,7 +38,9 @@ export class ProgressView {
 
   /** Time has passed: clocks move on. */
   tick(): void {
-    if (this.#job && this.#live) this.#live.show(this.#lines(this.#job));
+    if (!this.#job) return;
+    if (this.#live) this.#live.show(this.#lines(this.#job));
+    else if (this.#screen.now() - this.#lastTotals >= QUIET_MS) this.#print(this.#job);
   }
 
   /** A line that stays, beside the progress. */

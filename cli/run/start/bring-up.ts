@@ -115,7 +115,12 @@ export async function bringUp(world: World): Promise<Running> {
     );
 
     const name = `${site.name}-a`;
-    await prepareAgent(paths, { controlPlane: client.url, name, ports, speed: options.speed });
+    await prepareAgent(paths, {
+      controlPlane: options.via ?? client.url,
+      name,
+      ports,
+      speed: options.speed,
+    });
     await enrol(client, paths, site.name, name);
     spawn({ name: "agent", script: MARKERS.agent, args: ["--config", paths.agent.config] });
     return {

@@ -15,6 +15,8 @@ export interface StartOptions {
   speed: number;
   /** The site file. */
   site: string;
+  /** URL through which the agent reaches the control plane, if not directly. */
+  via: string | undefined;
   help: boolean;
 }
 
@@ -26,6 +28,7 @@ export const USAGE = `npm start -- [OPTIONS]
   --seed N       of the faults (default 1); the same seed plants the same
   --speed N      divide the delays of the simulated hardware (default 60)
   --site FILE    the site file (default examples/sites/ams01.yaml)
+  --via URL      the agent reaches the control plane through this URL, such as a proxy that cuts connections
 Exit codes: 0 all in service, 1 failed, 2 refused (another one runs, or bad input), 3 some in service.`;
 
 /** Reads the command line; relative paths stay as they are. */
@@ -41,6 +44,7 @@ export function readOptions(args: readonly string[], defaultSite: string): Outco
         seed: { type: "string", default: "1" },
         speed: { type: "string", default: "60" },
         site: { type: "string", default: defaultSite },
+        via: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -49,7 +53,8 @@ export function readOptions(args: readonly string[], defaultSite: string): Outco
       return refuse("bad_request", "--seed takes a whole number from 0 to 4294967295.");
     const speed = Number(values.speed);
     if (!(speed > 0 && speed <= 10_000)) return refuse("bad_request", "--speed takes a number above 0, up to 10000.");
-    return ok({ ...values, seed, speed });
+    if (values.via !== undefined && !URL.canParse(values.via)) return refuse("bad_request", "--via takes a URL.");
+    return ok({ ...values, via: values.via, seed, speed });
   } catch (error) {
     return refuse("bad_request", error instanceof Error ? error.message : String(error));
   }
