@@ -71,7 +71,7 @@ class Program {
   readonly #state: RamState;
   #changed: (() => void) | undefined;
   #dirty = false;
-  #restarting = false;
+  #restarting: Promise<void> | undefined;
   #closed = false;
   #writing: Promise<Outcome<WriteProof>> | undefined;
 
@@ -94,7 +94,10 @@ class Program {
       this.#dirty = false;
       const poll = this.#poll();
       const first = await Promise.race([poll, this.#change()]);
-      if (this.#restarting) return "restarting";
+      if (this.#restarting) {
+        await this.#restarting;
+        return "restarting";
+      }
       if (first === "failed") {
         await sleep(retry, undefined, { signal: this.#o.signal });
         retry = Math.min(retry * 2, MAX_RETRY_MS);
@@ -176,8 +179,8 @@ class Program {
     else Object.assign(state, { state: "failed", failure: { code: done.problem.code, detail: done.problem.detail } });
     this.#state.open = this.#state.open.filter((c) => c.id !== command.id);
     this.#save();
-    if (command.kind === "boot-disk" && done.ok) await this.#restart();
-    else this.#tell();
+    if (command.kind === "boot-disk" && done.ok) this.#restarting = this.#restart();
+    this.#tell();
   }
 
   async #outcome(command: RamdiskCommand, state: CommandState): Promise<Outcome<unknown>> {
@@ -302,12 +305,10 @@ class Program {
 
   /** Says that it restarts, and does; a message that is lost is made up for by the first boot. */
   async #restart(): Promise<void> {
-    this.#restarting = true;
     const message: RamdiskPoll = { v: RAMDISK_PROTOCOL, nonce: this.#o.nonce, commands: this.#state.commands };
     const told = this.#post("/ramdisk/v1/poll", message).catch(() => undefined);
     await Promise.race([told, sleep(STATUS_MS, undefined, { signal: this.#o.signal }).catch(() => undefined)]);
     this.#o.hardware.restart();
-    this.#tell();
   }
 
   #save(): void {
