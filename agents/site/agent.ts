@@ -158,6 +158,7 @@ export function startAgent(config: AgentConfig, deps: AgentDeps): Agent {
       await within(work, config.drainMs);
       const all = await link.drain(left());
       await within(pool.close(), left());
+      journal.flush();
       log.info({ all }, all ? "drained: every report was sent" : "drained: the rest is sent after the next start");
     },
     kill() {

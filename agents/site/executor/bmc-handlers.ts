@@ -91,9 +91,11 @@ export const bmcHandlers: Pick<
     }
     // T5: from here on this agent keeps its hands off, whatever the cloud says.
     const now = world.clock.now();
-    machines.markInService(target, now);
+    world.journal.transact(() => {
+      machines.markInService(target, now);
+      if (boot) boots.close(boot.id, now, "in service");
+    });
     if (boot) {
-      boots.close(boot.id, now, "in service");
       world.machines.forget(boot.id);
       world.signals.notify(bootKey(boot.id));
     }

@@ -17,7 +17,7 @@ export async function ensureBoot(step: Step, world: World, want: Override): Prom
   let last = before;
   for (let write = 0; write < WRITES; write++) {
     const system = write === 0 ? first : await mayDisrupt(step, world);
-    const effect = machines.intend(step.target.device, step.lease.id, "bootOverride", world.clock.now());
+    const effect = machines.intend(step.target, step.lease.id, "bootOverride", world.clock.now());
     try {
       await writeBoot(step.bmc, system, want);
       machines.done(effect, "sent");

@@ -49,9 +49,7 @@ async function settle(step: Step, world: World, last: SystemView, want: "On" | "
 async function command(step: Step, world: World, system: SystemView, want: "On" | "Off"): Promise<void> {
   const { machines } = world.journal;
   spendPower(step, world);
-  const now = world.clock.now();
-  const effect = machines.intend(step.target.device, step.lease.id, `power.${want}`, now);
-  if (want === "On") machines.markPowered(step.target, now);
+  const effect = machines.intend(step.target, step.lease.id, `power.${want}`, world.clock.now());
   world.metrics.powerCommands.inc({ kind: want });
   try {
     const answer = await commandPower(step.bmc, system, want);

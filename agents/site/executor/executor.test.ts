@@ -11,7 +11,7 @@ const reports = (w: FakeWorld) => w.world.journal.attempts.reports(100);
 const writes = (w: FakeWorld) => w.bmc.state.log.filter((l) => !l.startsWith("GET") && !l.includes("/Sessions"));
 
 async function run(w: FakeWorld, l: ReturnType<typeof lease>, ms = 0) {
-  w.executor.take(l, w.time.clock.monotonic());
+  w.executor.take([l], w.time.clock.monotonic());
   // The link renews what is held, well before it runs out.
   for (let left = ms; left > 0; left -= 10_000) {
     await w.time.advance(Math.min(left, 10_000));
@@ -158,7 +158,7 @@ it("[L2] makes no further call for an attempt that a newer epoch has overtaken",
   const w = fakeWorld();
   w.bmc.faults.lostPower = 99;
   const old = lease("bmc.power");
-  w.executor.take(old, w.time.clock.monotonic());
+  w.executor.take([old], w.time.clock.monotonic());
   await w.time.advance(5000);
   const sent = writes(w).length;
   const fresh = await run(w, lease("bmc.identify"), 1000);
@@ -174,7 +174,7 @@ it("[L3] starts no call whose time-out does not fit into the lease, and goes on 
   const l = lease("bmc.identify", { ttlMs: 60_000 });
   // The sync was sent 41 s ago: 19 s are left, a call may take 20.
   await w.time.advance(41_000);
-  w.executor.take(l, 0);
+  w.executor.take([l], 0);
   await w.time.settle();
   expect(w.bmc.state.log).toEqual([]);
   expect(w.renewals).toBeGreaterThan(0);
@@ -193,7 +193,7 @@ it("[A1] holds without a renewal, and drops the attempt when the lease is taken 
   const w = fakeWorld();
   w.bmc.faults.lostPower = 99;
   const l = lease("bmc.power");
-  w.executor.take(l, w.time.clock.monotonic());
+  w.executor.take([l], w.time.clock.monotonic());
   await w.time.advance(600_000);
   // 60 s of lease: one command; the second would have been due later.
   expect(writes(w)).toHaveLength(1);
@@ -258,7 +258,7 @@ it("reports a drained attempt as unknown and takes nothing more", async () => {
   const w = fakeWorld();
   w.bmc.faults.lostPower = 99;
   const l = lease("bmc.power");
-  w.executor.take(l, 0);
+  w.executor.take([l], 0);
   await w.time.advance(3000);
   const drained = w.executor.drain();
   await w.time.settle();

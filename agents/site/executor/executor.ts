@@ -14,7 +14,7 @@ import { type HeldLease, holdLease } from "./leases.ts";
 import { failing, type Handler, type Handlers, type Step, Stopped, type World } from "./step.ts";
 
 export interface Executor {
-  take(lease: Lease, sentAt: number): void;
+  take(leases: readonly Lease[], sentAt: number): void;
   renewed(leases: readonly string[], sentAt: number): void;
   revoked(leases: readonly string[]): void;
   holding(): string[];
@@ -175,37 +175,39 @@ export function makeExecutor(o: ExecutorOptions): Executor {
     report(lease, now, {}, { outcome: "failed", problem: { code, detail } });
   };
 
+  const start = (lease: Lease, sentAt: number) => {
+    const device = lease.target.device;
+    for (const older of held.values()) if (older.lease.target.device === device) older.stop(new Stopped("superseded"));
+    const hold = holdLease(lease, sentAt, {
+      clock: world.clock,
+      signals: world.signals,
+      current: attempts.current,
+      askRenewal: o.askRenewal,
+    });
+    held.set(lease.id, hold);
+    world.metrics.active.set(held.size);
+    if (draining) hold.stop(new Stopped("drain"));
+    const before = tails.get(device);
+    const mine = (before ? before.catch(() => undefined).then(() => run(hold)) : run(hold)).finally(() => {
+      if (tails.get(device) === mine) tails.delete(device);
+    });
+    tails.set(device, mine);
+    mine.catch((error: unknown) => world.log.error({ error: errorText(error) }, "a defect in the executor"));
+  };
+
   return {
-    take(lease, sentAt) {
-      if (held.has(lease.id)) return;
-      if (lease.site !== o.site()) {
-        refuseLease(lease, "wrong_site", "The lease is of another site than this agent (T3).");
-        return;
+    take(leases, sentAt) {
+      const site = o.site();
+      const fresh = leases.filter((lease) => !held.has(lease.id));
+      for (const lease of fresh)
+        if (lease.site !== site) refuseLease(lease, "wrong_site", "The lease is of another site than this agent (T3).");
+      const ours = fresh.filter((lease) => lease.site === site);
+      const admissions = attempts.begin(ours, world.clock.now());
+      for (const [i, lease] of ours.entries()) {
+        if (admissions[i] === "fresh") start(lease, sentAt);
+        if (admissions[i] === "stale")
+          refuseLease(lease, "stale_epoch", `Epoch ${lease.epoch} is lower than one seen before (L2).`);
       }
-      const admission = attempts.begin(lease, world.clock.now());
-      if (admission === "known") return;
-      if (admission === "stale") {
-        refuseLease(lease, "stale_epoch", `Epoch ${lease.epoch} is lower than one seen before (L2).`);
-        return;
-      }
-      const device = lease.target.device;
-      for (const older of held.values())
-        if (older.lease.target.device === device) older.stop(new Stopped("superseded"));
-      const hold = holdLease(lease, sentAt, {
-        clock: world.clock,
-        signals: world.signals,
-        current: attempts.current,
-        askRenewal: o.askRenewal,
-      });
-      held.set(lease.id, hold);
-      world.metrics.active.set(held.size);
-      if (draining) hold.stop(new Stopped("drain"));
-      const before = tails.get(device);
-      const mine = (before ? before.catch(() => undefined).then(() => run(hold)) : run(hold)).finally(() => {
-        if (tails.get(device) === mine) tails.delete(device);
-      });
-      tails.set(device, mine);
-      mine.catch((error: unknown) => world.log.error({ error: errorText(error) }, "a defect in the executor"));
     },
     renewed(leases, sentAt) {
       for (const id of leases) held.get(id)?.renew(sentAt);

@@ -7,7 +7,7 @@ const reports = (w: FakeWorld) => w.world.journal.attempts.reports(100);
 const report = (w: FakeWorld, l: { id: string }) => reports(w).find((r) => r.lease === l.id);
 
 function take(w: FakeWorld, l: ReturnType<typeof lease>) {
-  w.executor.take(l, w.time.clock.monotonic());
+  w.executor.take([l], w.time.clock.monotonic());
   return l;
 }
 async function pass(w: FakeWorld, ms: number) {

@@ -1,16 +1,17 @@
 import type { Millis } from "../../../shared/deps.ts";
 import type { Lease, Report } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import type { Deferred } from "./deferred.ts";
 
 export type Admission = "fresh" | "known" | "stale";
 
 /** Attempts under way, reports not yet acknowledged, and the highest epoch seen per device. */
 export interface Attempts {
-  /** A2, L2: stores the attempt before anything is done, and raises the device's epoch. */
-  begin(lease: Lease, now: Millis): Admission;
+  /** A2, L2: stores the attempts before anything is done, and raises the devices' epochs; one answer per lease. */
+  begin(leases: readonly Lease[], now: Millis): Admission[];
   /** L2: whether this epoch is still the highest for the device; asked right before each call. */
   current(device: string, epoch: number): boolean;
-  /** A2, L6: the outcome replaces the attempt in one transaction, and stays until acknowledged. */
+  /** A2, L6: the outcome replaces the attempt, and stays until acknowledged. */
   finish(report: Report): void;
   /** The lease is no longer ours: nothing will be reported. */
   drop(lease: string): void;
@@ -21,7 +22,7 @@ export interface Attempts {
   recover(now: Millis): number;
 }
 
-export function attempts(sql: Sql): Attempts {
+export function attempts(sql: Sql, later: Deferred): Attempts {
   const highest = (device: string): number =>
     sql.get<{ epoch: number }>("SELECT epoch FROM epoch WHERE device = ?", device)?.epoch ?? -1;
   const known = (lease: string): boolean =>
@@ -32,37 +33,50 @@ export function attempts(sql: Sql): Attempts {
     sql.run("INSERT OR REPLACE INTO report (lease, body) VALUES (?, ?)", report.lease, JSON.stringify(report));
   };
 
+  const admit = (lease: Lease, now: Millis): Admission => {
+    if (known(lease.id)) return "known";
+    const device = lease.target.device;
+    // The same epoch again is a lease whose reply was lost after it was journaled and reported: it is delivered anew.
+    if (lease.epoch < highest(device)) return "stale";
+    sql.run(
+      "INSERT INTO epoch (device, epoch) VALUES (?1, ?2) ON CONFLICT (device) DO UPDATE SET epoch = ?2 WHERE epoch < ?2",
+      device,
+      lease.epoch,
+    );
+    sql.run(
+      "INSERT INTO attempt (lease, device, body, started_at) VALUES (?, ?, ?, ?)",
+      lease.id,
+      device,
+      JSON.stringify({ epoch: lease.epoch, job: lease.job, step: lease.step, action: lease.action }),
+      now,
+    );
+    return "fresh";
+  };
+
   return {
-    begin: (lease, now) =>
-      sql.transact((): Admission => {
-        if (known(lease.id)) return "known";
-        const device = lease.target.device;
-        // The same epoch again is a lease whose reply was lost after it was journaled and reported: it is delivered anew.
-        if (lease.epoch < highest(device)) return "stale";
-        sql.run(
-          "INSERT INTO epoch (device, epoch) VALUES (?1, ?2) ON CONFLICT (device) DO UPDATE SET epoch = ?2 WHERE epoch < ?2",
-          device,
-          lease.epoch,
-        );
-        sql.run(
-          "INSERT INTO attempt (lease, device, body, started_at) VALUES (?, ?, ?, ?)",
-          lease.id,
-          device,
-          JSON.stringify({ epoch: lease.epoch, job: lease.job, step: lease.step, action: lease.action }),
-          now,
-        );
-        return "fresh";
-      }),
+    begin(leases, now) {
+      if (leases.length === 0) return [];
+      return later.flushWith(() => leases.map((lease) => admit(lease, now)));
+    },
     current: (device, epoch) => highest(device) <= epoch,
-    finish: (report) => sql.transact(() => finish(report)),
-    drop: (lease) => sql.run("DELETE FROM attempt WHERE lease = ?", lease),
+    finish: (report) => later.add(() => finish(report)),
+    drop: (lease) => later.add(() => sql.run("DELETE FROM attempt WHERE lease = ?", lease)),
     acknowledge(leases) {
       if (leases.length === 0) return;
-      sql.run("DELETE FROM report WHERE lease IN (SELECT value FROM json_each(?))", JSON.stringify(leases));
+      later.add(() =>
+        sql.run("DELETE FROM report WHERE lease IN (SELECT value FROM json_each(?))", JSON.stringify(leases)),
+      );
     },
-    reports: (limit) =>
-      sql.all<{ body: string }>("SELECT body FROM report LIMIT ?", limit).map((row) => JSON.parse(row.body) as Report),
-    unsent: () => sql.all<{ lease: string }>("SELECT lease FROM report").map((row) => row.lease),
+    reports(limit) {
+      later.flush();
+      return sql
+        .all<{ body: string }>("SELECT body FROM report LIMIT ?", limit)
+        .map((row) => JSON.parse(row.body) as Report);
+    },
+    unsent() {
+      later.flush();
+      return sql.all<{ lease: string }>("SELECT lease FROM report").map((row) => row.lease);
+    },
     recover: (now) =>
       sql.transact(() => {
         const left = sql.all<{ lease: string; body: string; started_at: number }>("SELECT * FROM attempt");

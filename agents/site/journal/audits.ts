@@ -2,6 +2,7 @@ import type { z } from "zod";
 import type { Millis } from "../../../shared/deps.ts";
 import type { AuditTarget, Observation, Unknown } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import type { Deferred } from "./deferred.ts";
 
 type UnknownMac = z.infer<typeof Unknown>;
 
@@ -23,7 +24,7 @@ export interface Audits {
 /** Unknown MACs kept; a broken switch could send any number. */
 const MAX_UNKNOWN = 1000;
 
-export function audits(sql: Sql): Audits {
+export function audits(sql: Sql, later: Deferred): Audits {
   return {
     ask(window, targets) {
       sql.transact(() => {
@@ -37,21 +38,26 @@ export function audits(sql: Sql): Audits {
           );
       });
     },
-    pending: () =>
-      sql
+    pending() {
+      later.flush();
+      return sql
         .all<{ audit_window: string; target: string }>(
           "SELECT audit_window, target FROM audit WHERE observation IS NULL",
         )
-        .map((row) => ({ window: row.audit_window, target: JSON.parse(row.target) as AuditTarget })),
+        .map((row) => ({ window: row.audit_window, target: JSON.parse(row.target) as AuditTarget }));
+    },
     observed(window, observation) {
-      sql.run(
-        "UPDATE audit SET observation = ? WHERE audit_window = ? AND device = ?",
-        JSON.stringify(observation),
-        window,
-        observation.device,
+      later.add(() =>
+        sql.run(
+          "UPDATE audit SET observation = ? WHERE audit_window = ? AND device = ?",
+          JSON.stringify(observation),
+          window,
+          observation.device,
+        ),
       );
     },
     untold(limit) {
+      later.flush();
       const rows = sql.all<{ audit_window: string; observation: string }>(
         "SELECT audit_window, observation FROM audit WHERE observation IS NOT NULL ORDER BY audit_window LIMIT ?",
         limit,
@@ -66,6 +72,7 @@ export function audits(sql: Sql): Audits {
       };
     },
     told(window, devices) {
+      later.flush();
       sql.run(
         "DELETE FROM audit WHERE audit_window = ? AND device IN (SELECT value FROM json_each(?))",
         window,

@@ -24,8 +24,8 @@ it("[L2] keeps the highest epoch, whatever order leases come in", () => {
       const { attempts } = fresh();
       let highest = -1;
       for (const [i, epoch] of epochs.entries()) {
-        const admission = attempts.begin(lease("bmc.identify", { id: `l${i}`, epoch }), 1);
-        expect(admission).toBe(epoch < highest ? "stale" : "fresh");
+        const admission = attempts.begin([lease("bmc.identify", { id: `l${i}`, epoch })], 1);
+        expect(admission[0]).toBe(epoch < highest ? "stale" : "fresh");
         highest = Math.max(highest, epoch);
         expect(attempts.current(target().device, epoch)).toBe(epoch === highest);
       }
@@ -38,9 +38,10 @@ it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until 
   const first = openSql(path, { exclusive: true });
   const before = openJournal(first);
   const [done, under] = [lease("bmc.identify"), lease("bmc.power")];
-  before.attempts.begin(done, 1);
+  before.attempts.begin([done], 1);
   before.attempts.finish(report(done));
-  before.attempts.begin(under, 5);
+  before.attempts.begin([under], 5);
+  expect(before.attempts.unsent()).toEqual([done.id]);
   first.close();
 
   const second = openSql(path, { exclusive: true });
@@ -59,7 +60,7 @@ it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until 
     ].sort(),
   );
   // The same lease once more (its reply was lost) does not start anew.
-  expect(after.attempts.begin(under, 10)).toBe("known");
+  expect(after.attempts.begin([under], 10)).toEqual(["known"]);
   after.attempts.acknowledge([done.id]);
   expect(after.attempts.unsent()).toEqual([under.id]);
   expect(statSync(path).mode & 0o077).toBe(0);

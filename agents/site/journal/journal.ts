@@ -2,6 +2,7 @@ import type { Sql } from "../../../shared/sql.ts";
 import { type Attempts, attempts } from "./attempts.ts";
 import { type Audits, audits } from "./audits.ts";
 import { type Boots, boots } from "./boots.ts";
+import { deferred } from "./deferred.ts";
 import { type Machines, machines } from "./machines.ts";
 import { migrate } from "./schema.ts";
 
@@ -11,6 +12,10 @@ export interface Journal {
   boots: Boots;
   machines: Machines;
   audits: Audits;
+  /** Writes what may wait: before the process ends. */
+  flush(): void;
+  /** Several writes in one commit. */
+  transact(work: () => void): void;
   meta: { get(name: MetaName): string | undefined; set(name: MetaName, value: string): void };
   /** Where the open session of a BMC is, without its token: a restarted agent logs the old one out. */
   sessions: {
@@ -23,11 +28,19 @@ export type MetaName = "agent" | "site" | "siteName";
 
 export function openJournal(sql: Sql): Journal {
   migrate(sql);
+  const later = deferred(sql);
   return {
-    attempts: attempts(sql),
+    attempts: attempts(sql, later),
     boots: boots(sql),
-    machines: machines(sql),
-    audits: audits(sql),
+    machines: machines(sql, later),
+    audits: audits(sql, later),
+    flush: later.flush,
+    transact: (work) => {
+      sql.transact(() => {
+        work();
+        return null;
+      });
+    },
     meta: {
       get: (name) => sql.get<{ value: string }>("SELECT value FROM meta WHERE name = ?", name)?.value,
       set: (name, value) => sql.run("INSERT OR REPLACE INTO meta (name, value) VALUES (?, ?)", name, value),

@@ -100,7 +100,7 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
     free: () => 4,
     holding: () => taken.map((t) => t.lease.id),
     progress: () => [],
-    take: (l, sentAt) => void taken.push({ lease: l, sentAt }),
+    take: (leases, sentAt) => void taken.push(...leases.map((l) => ({ lease: l, sentAt }))),
     renewed() {},
     revoked: (ids) => void revoked.push(...ids),
     renewalInMs: () => renewalIn,
@@ -133,7 +133,7 @@ afterEach(() => stop());
 
 function report(s: ReturnType<typeof setUp>) {
   const l = lease("bmc.identify");
-  s.journal.attempts.begin(l, 1);
+  s.journal.attempts.begin([l], 1);
   s.journal.attempts.finish({
     lease: l.id,
     epoch: l.epoch,
@@ -357,7 +357,7 @@ it("drains: sends what is left and stops", async () => {
   const s = setUp();
   await s.start();
   const l = lease("bmc.identify");
-  s.journal.attempts.begin(l, 1);
+  s.journal.attempts.begin([l], 1);
   s.journal.attempts.finish({
     lease: l.id,
     epoch: l.epoch,

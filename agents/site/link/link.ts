@@ -37,7 +37,7 @@ export interface LinkWork {
   /** Leases being worked on or waiting for their turn. */
   holding(): string[];
   progress(): Progress[];
-  take(lease: Lease, sentAt: number): void;
+  take(leases: readonly Lease[], sentAt: number): void;
   renewed(leases: readonly string[], sentAt: number): void;
   revoked(leases: readonly string[]): void;
   /** Time until a lease should be renewed, ms; undefined when none is held. */
@@ -191,7 +191,7 @@ export function makeLink(o: LinkOptions): Link {
     if (reply.ended && reply.ended.length > 0) w.bootsEnded(reply.ended);
     w.renewed(reply.renewed, sentAt);
     w.revoked(reply.revoked);
-    for (const lease of reply.leases) w.take(lease, sentAt);
+    w.take(reply.leases, sentAt);
     if (reply.audit) {
       o.journal.audits.ask(reply.audit.window, reply.audit.targets);
       w.auditAsked();

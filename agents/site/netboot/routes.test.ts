@@ -38,7 +38,7 @@ it("[T6] records a MAC that nobody planned once, and lets it boot from disk", as
 
 it("tells the environment only while armed", async () => {
   const w = fakeWorld();
-  w.executor.take(lease("netboot.arm"), 0);
+  w.executor.take([lease("netboot.arm")], 0);
   await w.time.settle();
   const nonce = w.world.journal.boots.all()[0]?.nonce;
   expect((await w.get(`/boot/env.json?nonce=${nonce}`)).status).toBe(200);

@@ -152,7 +152,7 @@ const say = (problem: Problem) => {
 
 /**
  * Runs the agent of this configuration file until SIGTERM or SIGINT, or until the control plane refuses it for good.
- * Resolves with the exit code: 0 drained, 1 refused or not able to start, 2 a fault in the configuration.
+ * Resolves with the exit code: 0 drained, 1 not able to start (a later try may), 2 refused or a fault in the configuration.
  */
 export async function runAgent(file: string): Promise<number> {
   let text: string;
@@ -175,7 +175,7 @@ export async function runAgent(file: string): Promise<number> {
   }
   const { agent, stop } = started.value;
   const end = await Promise.race([
-    agent.refused.then((problem) => ({ code: 1, problem })),
+    agent.refused.then((problem) => ({ code: 2, problem })),
     new Promise<{ code: 0; problem?: undefined }>((resolve) => {
       for (const signal of ["SIGTERM", "SIGINT"] as const)
         process.once(signal, () => {
