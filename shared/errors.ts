@@ -211,7 +211,6 @@ export const errorCatalog = {
 } as const satisfies Record<string, ErrorSpec>;
 
 export type ErrorCode = keyof typeof errorCatalog;
-export const errorCodes = Object.keys(errorCatalog) as [ErrorCode, ...ErrorCode[]];
 
 /** One fault inside a larger input. */
 export interface Fault {

@@ -42,7 +42,7 @@ export function describeApi(app: Api): void {
     <title>Turnup API</title>
   </head>
   <body>
-    <script id="api-reference" data-url="/openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"telemetry":false}'></script>
+    <script id="api-reference" data-url="/openapi.json" data-configuration='{"withDefaultFonts":false,"hideClientButton":true,"telemetry":false,"agent":{"disabled":true},"mcp":{"disabled":true},"showDeveloperTools":"never"}'></script>
     <script src="/docs/scalar.js"></script>
     <noscript>The description of the API is at <a href="/openapi.json">/openapi.json</a>.</noscript>
   </body>
