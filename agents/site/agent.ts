@@ -41,7 +41,7 @@ export interface Agent {
  */
 export function startAgent(config: AgentConfig, deps: AgentDeps): Agent {
   const { clock, timers, random, log, metrics } = deps;
-  const journal = openJournal(deps.journal);
+  const journal = openJournal(deps.journal, deps.durable);
   const bus = signals(timers);
   const machines = ramdiskMachines(journal.boots, clock, timers, bus);
   const publicUrl = (config.netboot.publicUrl ?? hostUrl(config.netboot)).replace(/\/+$/, "");

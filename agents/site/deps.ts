@@ -26,6 +26,8 @@ export interface AgentDeps {
   /** To BMCs, through the connect map where one is configured. */
   bmcHttp: Http;
   journal: Sql;
+  /** Resolves when what was committed to the journal is on the disk itself. */
+  durable(): Promise<void>;
   /** Made on site; the private half never leaves it (S2). */
   key: AgentKey;
   vault: Vault;

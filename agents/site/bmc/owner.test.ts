@@ -24,7 +24,7 @@ function options(bmc: FakeBmc, time: FakeTime): OwnerOptions {
     timers: time.timers,
     log: silentLog,
     metrics: makeMetrics(),
-    sessions: openJournal(openSql(":memory:")).sessions,
+    sessions: openJournal(openSql(":memory:"), async () => {}).sessions,
     timeoutMs: 20_000,
     gapMs: 0,
     sessionIdleMs: 10_000,

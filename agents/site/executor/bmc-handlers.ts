@@ -95,6 +95,7 @@ export const bmcHandlers: Pick<
       machines.markInService(target, now);
       if (boot) boots.close(boot.id, now, "in service");
     });
+    await world.journal.durable();
     if (boot) {
       world.machines.forget(boot.id);
       world.signals.notify(bootKey(boot.id));

@@ -18,6 +18,7 @@ export async function ensureBoot(step: Step, world: World, want: Override): Prom
   for (let write = 0; write < WRITES; write++) {
     const system = write === 0 ? first : await mayDisrupt(step, world);
     const effect = machines.intend(step.target, step.lease.id, "bootOverride", world.clock.now());
+    await world.journal.durable();
     try {
       await writeBoot(step.bmc, system, want);
       machines.done(effect, "sent");

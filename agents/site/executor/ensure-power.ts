@@ -50,6 +50,7 @@ async function command(step: Step, world: World, system: SystemView, want: "On" 
   const { machines } = world.journal;
   spendPower(step, world);
   const effect = machines.intend(step.target, step.lease.id, `power.${want}`, world.clock.now());
+  await world.journal.durable();
   world.metrics.powerCommands.inc({ kind: want });
   try {
     const answer = await commandPower(step.bmc, system, want);

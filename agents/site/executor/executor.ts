@@ -93,6 +93,9 @@ export function makeExecutor(o: ExecutorOptions): Executor {
     let end: AttemptEnd;
     try {
       signal.throwIfAborted();
+      // A2, L2: a power cut must not forget that this epoch was seen.
+      await world.journal.durable();
+      signal.throwIfAborted();
       const step = makeStep(hold, evidence);
       world.log.info(fields, "step started");
       end = asEnd(await invoke(step));

@@ -2,8 +2,8 @@ import type { Sql } from "../../../shared/sql.ts";
 
 /**
  * Writes whose loss in a crash costs only a repetition: outcomes (an attempt without one is `unknown` and is read
- * again), acknowledgements, observations. They are written together, before the next read or intent: a synced commit
- * takes milliseconds, and a rack's machines end their steps at the same time.
+ * again), acknowledgements, observations. They are written together, before the next read or intent, as a rack's
+ * machines end their steps at the same time.
  */
 export interface Deferred {
   add(write: () => void): void;

@@ -7,7 +7,7 @@ import { openSql } from "../../sql/node-sqlite.ts";
 import { lease, target } from "../testing/fixtures.ts";
 import { openJournal } from "./journal.ts";
 
-const fresh = () => openJournal(openSql(":memory:"));
+const fresh = () => openJournal(openSql(":memory:"), async () => {});
 const report = (l: ReturnType<typeof lease>) => ({
   lease: l.id,
   epoch: l.epoch,
@@ -36,7 +36,7 @@ it("[L2] keeps the highest epoch, whatever order leases come in", () => {
 it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until acknowledged", () => {
   const path = join(mkdtempSync(join(tmpdir(), "turnup-journal-")), "journal.sqlite");
   const first = openSql(path, { exclusive: true });
-  const before = openJournal(first);
+  const before = openJournal(first, async () => {});
   const [done, under] = [lease("bmc.identify"), lease("bmc.power")];
   before.attempts.begin([done], 1);
   before.attempts.finish(report(done));
@@ -45,7 +45,7 @@ it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until 
   first.close();
 
   const second = openSql(path, { exclusive: true });
-  const after = openJournal(second);
+  const after = openJournal(second, async () => {});
   expect(after.attempts.recover(9)).toBe(1);
   expect(after.attempts.recover(9)).toBe(0);
   expect(
@@ -70,7 +70,7 @@ it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until 
 it("does not let two agents work on one journal", () => {
   const path = join(mkdtempSync(join(tmpdir(), "turnup-journal-")), "journal.sqlite");
   const first = openSql(path, { exclusive: true });
-  openJournal(first);
+  openJournal(first, async () => {});
   expect(() => openSql(path, { exclusive: true, waitMs: 0 })).toThrow(/locked/);
   first.close();
   openSql(path, { exclusive: true }).close();
@@ -107,4 +107,13 @@ it("keeps an audit's questions until they are answered and told", () => {
   audits.ask("w1", [asked]);
   audits.ask("w2", [asked]);
   expect(audits.pending().map((p) => p.window)).toEqual(["w2"]);
+});
+
+it("makes commits durable for all who wait, and refuses once closed", async () => {
+  const sql = openSql(join(mkdtempSync(join(tmpdir(), "turnup-journal-")), "journal.sqlite"), { exclusive: true });
+  sql.run("CREATE TABLE t (n INTEGER)");
+  await Promise.all(Array.from({ length: 50 }, () => sql.durable()));
+  await sql.durable();
+  sql.close();
+  await expect(sql.durable()).rejects.toThrow("closed");
 });

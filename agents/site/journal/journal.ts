@@ -14,6 +14,8 @@ export interface Journal {
   audits: Audits;
   /** Writes what may wait: before the process ends. */
   flush(): void;
+  /** A2: resolves when what was written before is safe from a power cut; awaited between an intent and its effect. */
+  durable(): Promise<void>;
   /** Several writes in one commit. */
   transact(work: () => void): void;
   meta: { get(name: MetaName): string | undefined; set(name: MetaName, value: string): void };
@@ -26,7 +28,7 @@ export interface Journal {
 }
 export type MetaName = "agent" | "site" | "siteName";
 
-export function openJournal(sql: Sql): Journal {
+export function openJournal(sql: Sql, durable: () => Promise<void>): Journal {
   migrate(sql);
   const later = deferred(sql);
   return {
@@ -35,6 +37,7 @@ export function openJournal(sql: Sql): Journal {
     machines: machines(sql, later),
     audits: audits(sql, later),
     flush: later.flush,
+    durable,
     transact: (work) => {
       sql.transact(() => {
         work();

@@ -21,7 +21,7 @@ interface Sync {
 /** A link against a control plane in the same process, under a clock that stands still. */
 function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) {
   const time = fakeTime();
-  const journal = openJournal(openSql(":memory:"));
+  const journal = openJournal(openSql(":memory:"), async () => {});
   if (options.enrolled !== false) {
     journal.meta.set("agent", "agt_1");
     journal.meta.set("site", SITE);

@@ -54,6 +54,7 @@ export async function startProcess(config: AgentConfig, log: Log): Promise<Outco
       ...(ca !== undefined && { ca }),
     }),
     journal: sql,
+    durable: sql.durable,
     key,
     vault: vault.value,
     images: folderImages(config.images),

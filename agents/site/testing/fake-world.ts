@@ -56,7 +56,7 @@ export const noImages: ImageStore = {
 export function fakeWorld(options: FakeWorldOptions = {}): FakeWorld {
   const time = fakeTime();
   const bmc = options.bmc ?? fakeBmc(SERIAL);
-  const journal = openJournal(openSql(":memory:"));
+  const journal = openJournal(openSql(":memory:"), async () => {});
   const config = { ...testConfig, ...options.config };
   const bus = signals(time.timers);
   const machines = ramdiskMachines(journal.boots, time.clock, time.timers, bus);
