@@ -9,6 +9,7 @@ import { type Outcome, ok, refuse } from "../../shared/errors.ts";
 import type { Image } from "../../shared/model/site.ts";
 import {
   type CommandState,
+  POLL_HOLD_MS,
   RAMDISK_PROTOCOL,
   type RamdiskCommand,
   type RamdiskHello,
@@ -23,6 +24,8 @@ import { type Fetch, writeImage } from "./write-image.ts";
 /** Waits between tries to reach the agent, ms. It may be restarting; the machine has nothing better to do. */
 const RETRY_MS = 200;
 const MAX_RETRY_MS = 2_000;
+/** An answer that takes this much longer than a poll is held comes from nobody, ms: a dead host sends no reset. */
+const PATIENCE_MS = POLL_HOLD_MS + 10_000;
 
 /** All that a boot knows about itself; kept where a restarted program finds it, gone with the boot. */
 export interface RamState {
@@ -71,39 +74,58 @@ class Program {
   readonly #state: RamState;
   #changed: (() => void) | undefined;
   #dirty = false;
-  #restarting: Promise<void> | undefined;
   #closed = false;
+  /** Aborted when this boot's work is over: the machine lost power, restarts, or the boot was closed. */
+  readonly #over = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #working = new Set<Promise<void>>();
   #writing: Promise<Outcome<WriteProof>> | undefined;
 
   constructor(options: RamdiskOptions) {
     this.#o = options;
     this.#state = options.scratch.load() ?? { hello: false, commands: [], open: [], blank: [] };
+    this.#signal = AbortSignal.any([options.signal, this.#over.signal]);
   }
 
   async run(): Promise<"restarting" | "boot-closed"> {
+    try {
+      const end = await this.#talk();
+      if (end === "restarting") await this.#sayRestart();
+      await this.#stop();
+      // A machine that lost power meanwhile is off, and stays off.
+      this.#o.signal.throwIfAborted();
+      if (end === "restarting") this.#o.hardware.restart();
+      return end;
+    } finally {
+      await this.#stop();
+    }
+  }
+
+  /** Nothing of it touches a drive after this. */
+  async #stop(): Promise<void> {
+    this.#over.abort();
+    await Promise.allSettled(this.#working);
+  }
+
+  async #talk(): Promise<"restarting" | "boot-closed"> {
     if (!this.#state.hello) await this.#hello();
     // A program that was restarted within its boot goes on with what it was doing.
-    if (this.#state.commands.some((c) => c.state === "succeeded" && c.id === this.#state.bootDisk)) {
-      await this.#restart();
-      return "restarting";
-    }
-    for (const command of this.#state.open) void this.#carryOut(command);
-    let retry = RETRY_MS;
-    while (!this.#closed) {
+    for (const command of [...this.#state.open]) this.#begin(command);
+    for (let retry = RETRY_MS; ; ) {
       this.#o.signal.throwIfAborted();
+      if (this.#restartIsDue()) return "restarting";
+      if (this.#closed) return "boot-closed";
       this.#dirty = false;
-      const poll = this.#poll();
-      const first = await Promise.race([poll, this.#change()]);
-      if (this.#restarting) {
-        await this.#restarting;
-        return "restarting";
-      }
-      if (first === "failed") {
-        await sleep(retry, undefined, { signal: this.#o.signal });
-        retry = Math.min(retry * 2, MAX_RETRY_MS);
-      } else if (first === "answered") retry = RETRY_MS;
+      const first = await Promise.race([this.#poll(), this.#change()]);
+      if (first === "answered") retry = RETRY_MS;
+      if (first !== "failed" || this.#closed) continue;
+      await Promise.race([sleep(retry, undefined, { signal: this.#o.signal }), this.#change()]);
+      retry = Math.min(retry * 2, MAX_RETRY_MS);
     }
-    return "boot-closed";
+  }
+
+  #restartIsDue(): boolean {
+    return this.#state.commands.some((c) => c.state === "succeeded" && c.id === this.#state.bootDisk);
   }
 
   /** Resolves when there is something new to report. */
@@ -122,8 +144,9 @@ class Program {
   async #hello(): Promise<void> {
     const { hardware, nonce, signal } = this.#o;
     const hello: RamdiskHello = { v: RAMDISK_PROTOCOL, nonce, mac: hardware.mac, serial: hardware.serial() };
-    for (let retry = RETRY_MS; !this.#closed; retry = Math.min(retry * 2, MAX_RETRY_MS)) {
+    for (let retry = RETRY_MS; ; retry = Math.min(retry * 2, MAX_RETRY_MS)) {
       const response = await this.#post("/ramdisk/v1/hello", hello);
+      if (this.#closed) return;
       if (response?.ok) {
         this.#state.hello = true;
         this.#save();
@@ -142,7 +165,7 @@ class Program {
     if (!reply.success) return "failed";
     const { command } = reply.data;
     // Two polls may be under way; both may bring the same command.
-    if (command && !this.#state.commands.some((c) => c.id === command.id)) void this.#carryOut(command);
+    if (command && !this.#state.commands.some((c) => c.id === command.id)) this.#begin(command);
     return "answered";
   }
 
@@ -153,15 +176,24 @@ class Program {
         method: "POST",
         headers: { "content-type": "application/json" },
         body: JSON.stringify(body),
-        signal,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]),
       });
-      // L5: this nonce is of no live boot; whatever this machine knows is of the past.
-      if (response.status === 410) this.#closed = true;
+      // L5: this nonce is of no live boot; nothing more is done for it, and nobody would hear of it.
+      if (response.status === 410) {
+        this.#closed = true;
+        this.#over.abort();
+      }
       return response;
     } catch {
       signal.throwIfAborted();
       return undefined;
     }
+  }
+
+  #begin(command: RamdiskCommand): void {
+    if (this.#signal.aborted) return;
+    const work = this.#carryOut(command).finally(() => this.#working.delete(work));
+    this.#working.add(work);
   }
 
   async #carryOut(command: RamdiskCommand): Promise<void> {
@@ -172,23 +204,22 @@ class Program {
     if (!this.#state.open.some((c) => c.id === command.id)) this.#state.open.push(command);
     this.#save();
     this.#o.events.command(command.kind, "start");
-    const done = await this.#outcome(command, state);
+    const done = await this.#outcome(command);
     if (this.#o.signal.aborted) return;
     this.#o.events.command(command.kind, "end");
     if (done.ok) Object.assign(state, { state: "succeeded", percent: 100, result: done.value });
     else Object.assign(state, { state: "failed", failure: { code: done.problem.code, detail: done.problem.detail } });
     this.#state.open = this.#state.open.filter((c) => c.id !== command.id);
     this.#save();
-    if (command.kind === "boot-disk" && done.ok) this.#restarting = this.#restart();
     this.#tell();
   }
 
-  async #outcome(command: RamdiskCommand, state: CommandState): Promise<Outcome<unknown>> {
+  async #outcome(command: RamdiskCommand): Promise<Outcome<unknown>> {
     try {
-      return await this.#do(command, state);
+      return await this.#do(command);
     } catch (error) {
       if (error instanceof DriveError) return refuse("write_failed", error.message);
-      if (this.#o.signal.aborted) return refuse("ramdisk_silent", "The machine lost power.");
+      if (this.#signal.aborted) return refuse("boot_closed", "The boot ended during the command.");
       return refuse(
         "agent_defect",
         `The RAM environment failed at ${command.kind}: ${error instanceof Error ? error.message : String(error)}`,
@@ -196,14 +227,14 @@ class Program {
     }
   }
 
-  #do(command: RamdiskCommand, state: CommandState): Promise<Outcome<unknown>> {
+  #do(command: RamdiskCommand): Promise<Outcome<unknown>> {
     switch (command.kind) {
       case "inventory":
         return this.#o.hardware.inventory().then((seen) => ok(seen));
       case "prove-blank":
         return this.#prove(command.medium);
       case "write-image":
-        return this.#write(command, state);
+        return this.#write(command);
       case "boot-disk":
         return this.#bootEntry(command);
     }
@@ -234,11 +265,11 @@ class Program {
     return proof;
   }
 
-  async #write(
-    command: Extract<RamdiskCommand, { kind: "write-image" }>,
-    state: CommandState,
-  ): Promise<Outcome<WriteProof>> {
-    const { medium: ref, image, url } = command;
+  async #write({
+    medium: ref,
+    image,
+    url,
+  }: Extract<RamdiskCommand, { kind: "write-image" }>): Promise<Outcome<WriteProof>> {
     const { serial } = ref;
     const medium = this.#medium(ref);
     if (!medium.ok) return medium;
@@ -255,7 +286,7 @@ class Program {
     this.#state.write = write;
     this.#save();
     this.#o.events.write(before ? "resume" : "start", serial);
-    this.#writing = this.#stream(medium.value, image, url, write, state);
+    this.#writing = this.#stream(medium.value, image, url, write);
     try {
       const done = await this.#writing;
       if (done.ok) {
@@ -273,12 +304,12 @@ class Program {
     image: Image,
     url: string,
     write: NonNullable<RamState["write"]>,
-    state: CommandState,
   ): Promise<Outcome<WriteProof>> {
-    const { fetch, signal } = this.#o;
     let toldAt = Date.now();
     const progress = (percent: number) => {
-      state.percent = Math.floor(percent);
+      // A command that joined this write shows its progress as well.
+      const writes = this.#state.open.filter((c) => c.kind === "write-image").map((c) => c.id);
+      for (const each of this.#state.commands) if (writes.includes(each.id)) each.percent = Math.floor(percent);
       if (Date.now() - toldAt < STATUS_MS) return;
       toldAt = Date.now();
       this.#tell();
@@ -287,7 +318,8 @@ class Program {
       write.offset = bytes;
       this.#save();
     };
-    return writeImage({ medium, image, url, from: write.offset, fetch, written, progress, signal });
+    const { fetch } = this.#o;
+    return writeImage({ medium, image, url, from: write.offset, fetch, written, progress, signal: this.#signal });
   }
 
   async #bootEntry({
@@ -303,12 +335,11 @@ class Program {
     return ok({});
   }
 
-  /** Says that it restarts, and does; a message that is lost is made up for by the first boot. */
-  async #restart(): Promise<void> {
+  /** Says that it restarts; a message that is lost is made up for by the first boot. */
+  async #sayRestart(): Promise<void> {
     const message: RamdiskPoll = { v: RAMDISK_PROTOCOL, nonce: this.#o.nonce, commands: this.#state.commands };
     const told = this.#post("/ramdisk/v1/poll", message).catch(() => undefined);
-    await Promise.race([told, sleep(STATUS_MS, undefined, { signal: this.#o.signal }).catch(() => undefined)]);
-    this.#o.hardware.restart();
+    await Promise.race([told, sleep(STATUS_MS, undefined, { signal: this.#o.signal })]);
   }
 
   #save(): void {

@@ -15,6 +15,8 @@ const CHUNK = 4 << 20;
 const TRIES = 40;
 const WAIT_MS = 250;
 const MAX_WAIT_MS = 2_000;
+/** A connection that brings nothing for this long is dead, ms. */
+const STALL_MS = 30_000;
 
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
@@ -41,15 +43,18 @@ export async function writeImage(job: WriteJob): Promise<Outcome<WriteProof>> {
   }
   const wire = createHash("sha256");
   // What an earlier life wrote is hashed from the drive: if it is not what was sent, the sum says so.
-  await hashBack(medium, job.from, wire, () => undefined);
+  await hashBack(job, job.from, wire, () => undefined);
   const sent = await download(job, wire);
   if (!sent.ok) return sent;
   const wireSha256 = wire.digest("hex");
-  if (wireSha256 !== image.sha256)
-    return refuse("verify_failed", `What came over the wire is not the image ${image.name}: ${wireSha256}.`);
+  if (wireSha256 !== image.sha256) {
+    const what =
+      job.from === 0 ? "What came over the wire" : `What lay on the drive up to byte ${job.from}, and what came then,`;
+    return refuse("verify_failed", `${what} is not the image ${image.name}: ${wireSha256}.`);
+  }
   await medium.flush();
   const back = createHash("sha256");
-  await hashBack(medium, image.sizeBytes, back, (done) => job.progress(90 + (10 * done) / image.sizeBytes));
+  await hashBack(job, image.sizeBytes, back, (done) => job.progress(90 + (10 * done) / image.sizeBytes));
   const readBackSha256 = back.digest("hex");
   if (readBackSha256 !== image.sha256) {
     return refuse(
@@ -60,9 +65,16 @@ export async function writeImage(job: WriteJob): Promise<Outcome<WriteProof>> {
   return ok({ serial: medium.drive.serial, bytes: image.sizeBytes, wireSha256, readBackSha256, resumed: sent.value });
 }
 
-async function hashBack(medium: Medium, bytes: number, hash: Hash, progress: (done: number) => void): Promise<void> {
+async function hashBack(
+  { medium, signal }: WriteJob,
+  bytes: number,
+  hash: Hash,
+  progress: (done: number) => void,
+): Promise<void> {
   for (let offset = 0; offset < bytes; offset += CHUNK) {
-    hash.update(await medium.read(offset, Math.min(CHUNK, bytes - offset)));
+    const read = await medium.read(offset, Math.min(CHUNK, bytes - offset));
+    signal.throwIfAborted();
+    hash.update(read);
     progress(offset);
   }
 }
@@ -97,13 +109,17 @@ async function stream(
   reached: (offset: number) => void,
 ): Promise<"ended" | "gone"> {
   const { image, medium, signal } = job;
+  const stalled = new AbortController();
+  const stall = setTimeout(() => stalled.abort(), STALL_MS);
   let reader: ReadableStreamDefaultReader<Uint8Array> | undefined;
   const chunk = Buffer.allocUnsafe(CHUNK);
   let filled = 0;
   let offset = from;
   const put = async () => {
     const bytes = chunk.subarray(0, filled);
+    signal.throwIfAborted();
     await medium.write(offset, bytes);
+    signal.throwIfAborted();
     wire.update(bytes);
     offset += filled;
     filled = 0;
@@ -113,20 +129,21 @@ async function stream(
   };
   try {
     const headers = { "accept-encoding": "identity", "if-range": `"${image.sha256}"`, range: `bytes=${from}-` };
-    const response = await job.fetch(job.url, { headers, signal });
-    if (response.status === 404) return "gone";
-    // A whole body to a range request means another file than ours.
-    if (response.status !== 206) return response.status < 500 ? "gone" : "ended";
-    reader = response.body?.getReader();
-  } catch {
+    const until = AbortSignal.any([signal, stalled.signal]);
+    const response = await job.fetch(job.url, { headers, signal: until }).catch(() => undefined);
     signal.throwIfAborted();
-    return "ended";
-  }
-  try {
+    if (!response || response.status >= 500) return "ended";
+    reader = response.body?.getReader();
+    // A whole body to a range request, or another range than asked for, means another file than ours.
+    const whole = `bytes ${from}-${image.sizeBytes - 1}/${image.sizeBytes}`;
+    if (response.status !== 206 || response.headers.get("content-range") !== whole) return "gone";
     for (;;) {
       const part = await reader?.read().catch(() => undefined);
       signal.throwIfAborted();
       if (!part || part.done) break;
+      stall.refresh();
+      // Nothing is written past the end of the image, whatever is sent.
+      if (offset + filled + part.value.length > image.sizeBytes) return "gone";
       for (let at = 0; at < part.value.length; ) {
         const take = Math.min(CHUNK - filled, part.value.length - at);
         chunk.set(part.value.subarray(at, at + take), filled);
@@ -139,6 +156,7 @@ async function stream(
     if (filled > 0) await put();
     return "ended";
   } finally {
+    clearTimeout(stall);
     reader?.cancel().catch(() => undefined);
   }
 }

@@ -18,6 +18,8 @@ export interface BmcServerOptions {
 }
 
 const MAX_BODY = 64 << 10;
+/** Ports tried in a row; neighbours are other BMCs and other simulators. */
+const PORT_TRIES = 2_000;
 /** How long a BMC is away when it restarts, and how much slower a slow one is; real hardware, divided by the speed. */
 const REBOOT_SECONDS = 90;
 const SLOW_MS = 2_000;
@@ -34,13 +36,26 @@ export class BmcServer {
 
   constructor(options: BmcServerOptions) {
     this.#o = options;
-    this.#server = createServer((request, response) => void this.#handle(request, response));
+    this.#server = createServer((request, response) => {
+      // A caller that was killed in the middle of its request is no reason to stop.
+      this.#handle(request, response).catch(() => request.socket.destroy());
+    });
     // Real ones keep few connections.
     this.#server.keepAliveTimeout = 1_000;
   }
 
-  /** Listens; port 0 picks one. Returns the port. */
-  listen(host: string, port: number): Promise<number> {
+  /** Listens on this port, or on the next one that is free. Returns the port. */
+  async listen(host: string, port: number): Promise<number> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#tryPort(host, port + tries);
+      } catch (cause) {
+        if ((cause as NodeJS.ErrnoException).code !== "EADDRINUSE" || tries >= PORT_TRIES) throw cause;
+      }
+    }
+  }
+
+  #tryPort(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
       this.#server.listen(port, host, () => {
@@ -88,7 +103,7 @@ export class BmcServer {
   #route(request: IncomingMessage, body: unknown): RedfishResponse {
     const { faults, machine, witness } = this.#o;
     const method = request.method ?? "GET";
-    const path = new URL(request.url ?? "/", "http://bmc").pathname;
+    const path = (request.url ?? "/").split(/[?#]/, 1)[0] ?? "/";
     if (faults.strikes("bmc-503")) {
       this.#o.struck();
       witness.record(machine.device.name, "fault", { detail: "bmc-503" });
@@ -104,6 +119,7 @@ export class BmcServer {
         "www-authenticate": 'Basic realm="BMC"',
       });
     }
+    if (method === "GET" && /^\/redfish\/v1\/SessionService\/Sessions\/?$/.test(path)) return this.#sessionList();
     const session = /^\/redfish\/v1\/SessionService\/Sessions\/([^/]+)\/?$/.exec(path)?.[1];
     if (session !== undefined) return this.#session(method, session);
     return answer(machine, { method, path, headers: request.headers as Record<string, string | undefined>, body });
@@ -126,6 +142,22 @@ export class BmcServer {
       status: 201,
       headers: { "x-auth-token": token, location: path },
       body: { "@odata.id": path, "@odata.type": "#Session.v1_3_0.Session", Id: id, Name: "Session", UserName },
+    };
+  }
+
+  #sessionList(): RedfishResponse {
+    const path = "/redfish/v1/SessionService/Sessions";
+    const end = this.#o.machine.personality.slash ? "/" : "";
+    const Members = [...this.#sessions.keys()].map((id) => ({ "@odata.id": `${path}/${id}${end}` }));
+    return {
+      status: 200,
+      body: {
+        "@odata.id": path + end,
+        "@odata.type": "#SessionCollection.SessionCollection",
+        Name: "Session Collection",
+        Members,
+        "Members@odata.count": Members.length,
+      },
     };
   }
 

@@ -50,7 +50,9 @@ export class Disk implements Medium {
     const { bytesRead } = await (await this.#handle()).read(bytes, 0, length, offset);
     if (bytesRead !== length)
       throw new DriveError(`The drive ${this.drive.serial} ended at byte ${offset + bytesRead}.`);
-    if (this.#faults.lies && this.#written && offset === 0) bytes[length - 1] = (bytes[length - 1] ?? 0) ^ 0xff;
+    // It lies about written areas alone, in this life of the process or an earlier one.
+    if (this.#faults.lies && offset === 0 && statSync(this.#path).blocks > 0)
+      bytes[length - 1] = (bytes[length - 1] ?? 0) ^ 0xff;
     return bytes;
   }
 

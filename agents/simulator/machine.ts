@@ -211,7 +211,7 @@ export class Machine implements ServedMachine, RamdiskHardware {
           if (this.#state.phase === "ram") return;
           break;
         case "disk":
-          await this.#disk();
+          await this.#disk(signal);
           break;
         case "os-boot":
           this.#witness("os.start");
@@ -288,11 +288,15 @@ export class Machine implements ServedMachine, RamdiskHardware {
     if (end === "boot-closed") this.#witness("ram.idle", nonce);
   }
 
-  async #disk(): Promise<void> {
+  async #disk(signal: AbortSignal): Promise<void> {
     const { bootEntry } = this.#state;
     const { disks } = this.#o;
     const chosen = bootEntry ? disks.filter((d) => d.drive.serial === bootEntry.serial) : disks;
-    for (const disk of chosen) if (await disk.bootable()) return this.#enter("os-boot", OS_BOOT);
+    for (const disk of chosen) {
+      const bootable = await disk.bootable();
+      signal.throwIfAborted();
+      if (bootable) return this.#enter("os-boot", OS_BOOT);
+    }
     this.#witness("no-boot-device");
     this.#enter("no-boot-device");
   }

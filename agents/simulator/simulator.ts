@@ -57,8 +57,8 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     const key = hostPort(address, port);
     const host = address.includes(":") ? "::1" : "127.0.0.1";
     // The same port as before the restart, so that what the agent knows stays true.
-    const known = Number(before[key]?.slice((before[key]?.lastIndexOf(":") ?? 0) + 1) ?? 0);
-    connectTo[key] = hostPort(host, await built.server.listen(host, known));
+    const known = before[key]?.slice(before[key].lastIndexOf(":") + 1);
+    connectTo[key] = hostPort(host, await built.server.listen(host, known ? Number(known) : firstPort(dir) + index));
     running.push(built);
   }
   writeFileSync(`${mapFile}.new`, `${JSON.stringify(connectTo, null, 2)}\n`);
@@ -74,6 +74,13 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
     },
   };
 }
+
+/**
+ * Below the range from which systems take ports for outgoing connections, so that none is lost to one of these while the
+ * simulator restarts. By the folder, so that two simulators seldom meet.
+ */
+const firstPort = (dir: string): number =>
+  20_000 + (createHash("sha256").update(dir).digest().readUInt16BE(0) % 100) * 100;
 
 function build(options: SimulatorOptions, device: Installable, index: number, witness: Witness) {
   const { dir, speed, netbootUrl } = options;
