@@ -15,7 +15,7 @@ import { type AgentRow, agentRow, handOut, heldBy, redeliver, renew } from "./le
 import type { ProgressBoard } from "./progress.ts";
 import { stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { applyReport, loseStep } from "./steps.ts";
-import type { Tx } from "./tx.ts";
+import { lastEvent, type Tx } from "./tx.ts";
 
 export function sync(tx: Tx, agentId: string, request: SyncRequest, board: ProgressBoard): SyncReply {
   const agent = agentRow(tx, agentId);
@@ -94,7 +94,7 @@ function takeProgress(tx: Tx, agent: AgentRow, progress: Progress, board: Progre
     events: [
       {
         job: step.job,
-        seq: 0,
+        seq: lastEvent(tx.sql, step.job),
         at: tx.now,
         kind: "step.progress",
         device: step.device,
