@@ -57,11 +57,16 @@ export class BmcServer {
 
   #tryPort(host: string, port: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen(port, host, () => {
-        this.#server.off("error", reject);
+      const failed = (cause: Error) => {
+        this.#server.off("listening", listening);
+        reject(cause);
+      };
+      const listening = () => {
+        this.#server.off("error", failed);
         resolve((this.#server.address() as AddressInfo).port);
-      });
+      };
+      this.#server.once("error", failed).once("listening", listening);
+      this.#server.listen(port, host);
     });
   }
 

@@ -119,7 +119,7 @@ function build(options: SimulatorOptions, device: Installable, index: number, wi
 }
 
 const diskFaults = (faults: Faults): DiskFaults => ({
-  ...(faults.has("failing-drive") && { failsAt: 20 << 20 }),
+  ...(faults.has("failing-drive") && { failsAt: 6 << 20 }),
   ...(faults.has("lying-drive") && { lies: true }),
 });
 

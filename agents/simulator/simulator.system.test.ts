@@ -1,0 +1,194 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterEach, expect, it } from "vitest";
+import type { PlantedFault } from "./faults.ts";
+import { type FakeAgent, type FakeAgentOptions, fakeAgent, installCommands } from "./testing/fake-agent.ts";
+import { image, imageBytes, secretsOf, testDevice, testSite, user } from "./testing/site.ts";
+import { judge, readWitness } from "./witness.ts";
+
+const basic = { authorization: `Basic ${Buffer.from(`${user.username}:${user.password}`).toString("base64")}` };
+const device = testDevice(1);
+
+let dir: string;
+let agent: FakeAgent;
+let child: ChildProcess | undefined;
+
+async function setUp(options: Partial<FakeAgentOptions> = {}, faults: PlantedFault[] = []): Promise<void> {
+  dir = mkdtempSync(join(tmpdir(), "turnup-sim-"));
+  const commands = installCommands("SYS-1", 512 << 20, image, () => agent.url);
+  agent = await fakeAgent({ image: { ...image, bytes: imageBytes }, commands, ...options });
+  writeFileSync(join(dir, "site.json"), JSON.stringify(testSite([device])));
+  writeFileSync(join(dir, "secrets.json"), JSON.stringify(secretsOf([device])));
+  writeFileSync(join(dir, "faults.json"), JSON.stringify({ faults }));
+  await start();
+}
+
+async function start(): Promise<void> {
+  const at = (name: string) => join(dir, name);
+  const args = ["--site", at("site.json"), "--secrets", at("secrets.json"), "--faults", at("faults.json")];
+  child = spawn(
+    process.execPath,
+    [join(import.meta.dirname, "main.ts"), ...args, "--dir", dir, "--netboot", agent.url, "--speed", "1000"],
+    { stdio: ["ignore", "pipe", "inherit"] },
+  );
+  await new Promise((resolve) => child?.stdout?.once("data", resolve));
+}
+
+/** Ends the simulator; resolves with its exit code, null after SIGKILL. */
+function end(signal: "SIGKILL" | "SIGTERM"): Promise<number | null> {
+  const ending = child;
+  child = undefined;
+  return new Promise((resolve) => {
+    if (!ending) return resolve(null);
+    ending.once("exit", (code) => resolve(code));
+    ending.kill(signal);
+  });
+}
+
+const witness = () => readWitness(readFileSync(join(dir, "witness.ndjson"), "utf8"));
+const count = (event: string) => witness().filter((r) => r.event === event).length;
+async function until(event: string, times = 1): Promise<void> {
+  for (let i = 0; i < 600; i++) {
+    if (count(event) >= times) return;
+    await sleep(20);
+  }
+  throw new Error(`${event} × ${times} was not seen: ${JSON.stringify(witness().slice(-5))}`);
+}
+
+const bmc = (): string =>
+  `http://${(JSON.parse(readFileSync(join(dir, "connect-to.json"), "utf8")) as Record<string, string>)["10.20.0.1:80"]}`;
+const call = (method: string, path: string, body: object) =>
+  fetch(`${bmc()}/redfish/v1/Systems/Self${path}`, {
+    method,
+    headers: { ...basic, "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+const reset = (ResetType: string) => call("POST", "/Actions/ComputerSystem.Reset", { ResetType });
+async function netboot(nonce: string): Promise<void> {
+  agent.armed.set("3c:ec:ef:00:10:01", nonce);
+  const Boot = { BootSourceOverrideTarget: "Pxe", BootSourceOverrideEnabled: "Once", BootSourceOverrideMode: "UEFI" };
+  expect((await call("PATCH", "", { Boot })).status).toBe(204);
+  expect((await reset("On")).status).toBe(204);
+}
+
+const onDisk = () => readFileSync(join(dir, "disks/r01u01.img")).subarray(0, imageBytes.length);
+
+afterEach(async () => {
+  await end("SIGKILL");
+  await agent.close();
+  rmSync(dir, { recursive: true });
+});
+
+it("installs one machine: its own bytes on the chosen drive, one write, and the system's phone-home", async () => {
+  await setUp();
+  await netboot("n1");
+  await until("first-boot");
+  expect(onDisk().equals(imageBytes)).toBe(true);
+  expect(statSync(join(dir, "disks/r01u01.img")).size).toBe(512 << 20);
+  // The other drive was never touched.
+  expect(statSync(join(dir, "disks/r01u01/Bay_1.img")).blocks).toBe(0);
+  expect(agent.firstBoots).toEqual([{ v: 1, nonce: "n1", serial: "SN-1", bootedFrom: "disk SYS-1" }]);
+  expect(count("disk.write.start")).toBe(1);
+  expect(judge(witness())).toEqual([]);
+  expect(await end("SIGTERM")).toBe(0);
+});
+
+it("[T5] killed within a write it goes on from its offset, in the same boot and without a second start", async () => {
+  await setUp({ holdAt: 9 << 20 });
+  await netboot("n1");
+  await until("disk.write.start");
+  const state = () =>
+    JSON.parse(readFileSync(join(dir, "machines/r01u01.json"), "utf8")) as { ram?: { write?: { offset: number } } };
+  for (let i = 0; i < 300 && (state().ram?.write?.offset ?? 0) < 8 << 20; i++) await sleep(20);
+  const before = bmc();
+  await end("SIGKILL");
+  agent.release();
+  await start();
+  expect(bmc()).toBe(before);
+  await until("first-boot");
+  expect([count("disk.write.start"), count("disk.write.resume"), count("power.on")]).toEqual([1, 1, 1]);
+  expect(agent.ranges).toEqual(["bytes=0-", `bytes=${8 << 20}-`]);
+  expect(agent.states.get("n1/3")?.result).toMatchObject({ readBackSha256: image.sha256 });
+  expect(onDisk().equals(imageBytes)).toBe(true);
+  expect(judge(witness())).toEqual([]);
+});
+
+it("killed in each of its phases it goes on, powered on once", async () => {
+  await setUp();
+  await netboot("n1");
+  for (const event of ["post.start", "boot.fetch", "ram.start", "disk.write.verified", "os.start"]) {
+    await until(event);
+    await end("SIGKILL");
+    await start();
+  }
+  await until("first-boot");
+  expect([count("power.on"), count("disk.write.start")]).toEqual([1, 1]);
+  expect(judge(witness())).toEqual([]);
+});
+
+it("stays off when power is cut within a write, and its next boot finds the drive not blank", async () => {
+  await setUp({ holdAt: 9 << 20 });
+  await netboot("n1");
+  await until("disk.write.start");
+  for (let i = 0; i < 300 && statSync(join(dir, "disks/r01u01.img")).blocks === 0; i++) await sleep(20);
+  expect((await reset("ForceOff")).status).toBe(204);
+  await until("power.off");
+  agent.release();
+  await netboot("n2");
+  for (let i = 0; i < 600 && agent.states.get("n2/2")?.state !== "failed"; i++) await sleep(20);
+  expect(agent.states.get("n2/2")?.failure?.code).toBe("disk_not_blank");
+  expect([count("disk.write.start"), count("disk.write.verified")]).toEqual([1, 0]);
+});
+
+it("[T5] a drive with data is not written", async () => {
+  await setUp({}, [{ machine: "r01u01", fault: "disk-not-blank" }]);
+  await netboot("n1");
+  for (let i = 0; i < 600 && agent.states.get("n1/2")?.state !== "failed"; i++) await sleep(20);
+  expect(agent.states.get("n1/2")?.failure?.code).toBe("disk_not_blank");
+  expect(count("disk.write.start")).toBe(0);
+});
+
+it.each([
+  ["lying-drive", "verify_failed"],
+  ["failing-drive", "write_failed"],
+] as const)("a %s is found out: %s", async (fault, code) => {
+  await setUp({}, [{ machine: "r01u01", fault }]);
+  await netboot("n1");
+  for (let i = 0; i < 600 && agent.states.get("n1/3")?.state !== "failed"; i++) await sleep(20);
+  expect(agent.states.get("n1/3")?.failure?.code).toBe(code);
+});
+
+it("a machine without an armed boot has nothing to start from", async () => {
+  await setUp();
+  expect((await reset("On")).status).toBe(204);
+  await until("no-boot-device");
+  expect(count("boot.fetch")).toBe(0);
+});
+
+it("loses a power command, ignores an override and drops a link, each as often as planted", async () => {
+  const machine = "r01u01";
+  await setUp({}, [
+    { machine, fault: "lost-power", count: 1 },
+    { machine, fault: "ignored-boot-override", count: 1 },
+    { machine, fault: "flapping-link", count: 1 },
+  ]);
+  await netboot("n1");
+  expect(count("power.on")).toBe(0);
+  // The second time it is switched on, and starts from its empty drive in spite of the override.
+  await reset("On");
+  await until("no-boot-device");
+  await reset("ForceOff");
+  await until("power.off");
+  await netboot("n2");
+  await until("first-boot");
+  expect(witness().flatMap((r) => (r.event === "fault" ? [r.detail] : []))).toEqual([
+    "lost-power",
+    "ignored-boot-override",
+    "flapping-link",
+  ]);
+  expect(agent.states.get("n2/3")?.result).toMatchObject({ resumed: 1 });
+  expect(judge(witness())).toEqual([]);
+});
