@@ -129,3 +129,15 @@ it.each([10, 1000])(
     expect(w.sql.written()).toBe(quiet);
   },
 );
+
+it("[T6] records a MAC that nobody planned, once, and none of a device of the site", () => {
+  const w = new World(1);
+  const ask = (mac: string) => w.sync({ unknown: [{ mac, seen: "netboot", at: w.now }] });
+  ask("02:00:00:00:00:00");
+  expect(open(w)).toEqual([]);
+  ask("02:00:00:00:ff:ff");
+  const before = w.sql.written();
+  ask("02:00:00:00:ff:ff");
+  expect(w.sql.written()).toBe(before);
+  expect(open(w)).toEqual(["unknown-hardware 02:00:00:00:ff:ff"]);
+});

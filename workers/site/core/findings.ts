@@ -85,6 +85,8 @@ export function clean(tx: Tx, check: Check, object: string): boolean {
 /** T6: recorded, and nothing acts on it. Once is enough: a MAC that keeps asking writes nothing more. */
 export function foundUnknown(tx: Tx, { mac, seen }: z.infer<typeof Unknown>): void {
   if (findingRow(tx.sql, "unknown-hardware", mac)?.state === "open") return;
+  // A planned machine that asks outside of a boot is no stranger: the agent knows only those that it had a boot for.
+  if (tx.sql.get("SELECT 1 FROM device WHERE instr(doc, ?) LIMIT 1", JSON.stringify(mac.toLowerCase()))) return;
   found(tx, {
     check: "unknown-hardware",
     object: mac,
