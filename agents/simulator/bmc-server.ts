@@ -84,6 +84,7 @@ export class BmcServer {
       witness.record(machine.device.name, "fault", { detail: "bmc-reboot" });
       this.#sessions.clear();
       this.#awayUntil = startedAt + (REBOOT_SECONDS * 1000) / speed;
+      this.#server.closeAllConnections();
     }
     if (startedAt < this.#awayUntil) return void request.socket.destroy();
     const body = await readBody(request);
@@ -92,7 +93,9 @@ export class BmcServer {
     const answered =
       body === undefined
         ? error(413, "Base.1.8.PayloadTooLarge", "The body is too large.")
-        : this.#route(request, body);
+        : body === MALFORMED
+          ? error(400, "Base.1.8.MalformedJSON", "The request body was malformed JSON and could not be parsed.")
+          : this.#route(request, body);
     const { status, headers, body: json } = answered;
     const text = json === undefined || request.method === "HEAD" ? "" : JSON.stringify(json);
     response.writeHead(status, {
@@ -135,8 +138,7 @@ export class BmcServer {
     const { UserName, Password } = (body ?? {}) as { UserName?: unknown; Password?: unknown };
     if (!this.#isUser(String(UserName), String(Password)))
       return error(401, "Base.1.8.InsufficientPrivilege", "The credentials are not valid.");
-    const limit = Date.now() - personality.sessionTimeoutSeconds * 1000;
-    for (const [id, session] of this.#sessions) if (session.seenAt < limit) this.#sessions.delete(id);
+    this.#expireSessions();
     if (this.#sessions.size >= personality.sessionLimit)
       return error(503, "Base.1.8.SessionLimitExceeded", "The session limit is reached.", { "retry-after": "30" });
     const id = String(this.#nextSession++);
@@ -185,7 +187,13 @@ export class BmcServer {
     return error(405, "Base.1.8.OperationNotAllowed", "The HTTP method is not allowed on this resource.");
   }
 
+  #expireSessions(): void {
+    const limit = Date.now() - this.#o.machine.personality.sessionTimeoutSeconds * 1000;
+    for (const [id, session] of this.#sessions) if (session.seenAt < limit) this.#sessions.delete(id);
+  }
+
   #authenticated(request: IncomingMessage): boolean {
+    this.#expireSessions();
     const token = request.headers["x-auth-token"];
     if (typeof token === "string") {
       for (const session of this.#sessions.values()) {
@@ -213,7 +221,9 @@ function same(a: string, b: string): boolean {
   return x.length === y.length && timingSafeEqual(x, y);
 }
 
-/** The JSON body; null when there is none, undefined when it is too large. Malformed JSON counts as none. */
+const MALFORMED = Symbol("malformed");
+
+/** The JSON body; null when there is none, undefined when it is too large, MALFORMED when it is no JSON. */
 async function readBody(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let size = 0;
@@ -226,6 +236,6 @@ async function readBody(request: IncomingMessage): Promise<unknown> {
   try {
     return JSON.parse(Buffer.concat(chunks).toString()) as unknown;
   } catch {
-    return null;
+    return MALFORMED;
   }
 }

@@ -1,5 +1,5 @@
 /** A simulated drive: a sparse file of the drive's full size, with the faults that drives have. */
-import { existsSync, mkdirSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, ftruncateSync, mkdirSync, openSync, renameSync, statSync, writeSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,13 +34,15 @@ export class Disk implements Medium {
     this.#speed = speed;
   }
 
-  /** Makes the file; true if it was not there before. */
-  create(): boolean {
-    if (existsSync(this.#path)) return false;
+  /** Makes the file unless it is there; whole, with what an earlier life left on it, or not at all. */
+  create(leftover?: { offset: number; bytes: Buffer }): void {
+    if (existsSync(this.#path)) return;
     mkdirSync(dirname(this.#path), { recursive: true });
-    writeFileSync(this.#path, "");
-    truncateSync(this.#path, this.drive.sizeBytes);
-    return true;
+    const file = openSync(`${this.#path}.new`, "w");
+    ftruncateSync(file, this.drive.sizeBytes);
+    if (leftover) writeSync(file, leftover.bytes, 0, leftover.bytes.length, leftover.offset);
+    closeSync(file);
+    renameSync(`${this.#path}.new`, this.#path);
   }
 
   async read(offset: number, length: number): Promise<Uint8Array> {

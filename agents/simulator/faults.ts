@@ -2,7 +2,7 @@
 import { z } from "zod";
 import type { Random } from "../../shared/deps.ts";
 
-/** `persists`: it stays for ever. Otherwise it strikes `count` times, or each time with `probability`. */
+/** `persists`: it stays for ever. Otherwise it strikes `count` times (1 if neither is given), or each time with `probability`, or both: at most `count` times. */
 export const faultCatalog = {
   "wrong-serial": {
     persists: true,
@@ -60,9 +60,10 @@ export class Faults {
   strikes(fault: FaultName): boolean {
     const planted = this.#planted.find((p) => p.fault === fault);
     if (!planted) return false;
-    if (planted.probability !== undefined) return this.#random.uint32() / 2 ** 32 < planted.probability;
+    const { probability, count = probability === undefined ? 1 : Number.POSITIVE_INFINITY } = planted;
     const used = this.#used[fault] ?? 0;
-    if (used >= (planted.count ?? 1)) return false;
+    if (used >= count) return false;
+    if (probability !== undefined && this.#random.uint32() / 2 ** 32 >= probability) return false;
     this.#used[fault] = used + 1;
     return true;
   }

@@ -15,7 +15,8 @@ export async function askForScript(netbootUrl: string, mac: string, signal: Abor
   const until = Date.now() + PATIENCE_MS;
   do {
     try {
-      const response = await fetch(`${netbootUrl}/boot/ipxe?mac=${mac}`, { signal });
+      const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]);
+      const response = await fetch(`${netbootUrl}/boot/ipxe?mac=${mac}`, { signal: patience });
       if (response.ok) return readScript(await response.text());
     } catch {
       signal.throwIfAborted();

@@ -116,7 +116,7 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
     Status: { State: m.power() === "On" ? "Enabled" : "StandbyOffline", Health: "OK" },
     Boot: {
       ...m.override(),
-      "BootSourceOverrideTarget@Redfish.AllowableValues": ["None", "Pxe", "Hdd", "Cd", "UefiHttp"],
+      "BootSourceOverrideTarget@Redfish.AllowableValues": overrideValues.BootSourceOverrideTarget,
     },
     Bios: link(`${system}/Bios`),
     ProcessorSummary: { Count: bom.cpus.count, Model: bom.cpus.model ?? "" },
@@ -244,7 +244,9 @@ export function answer(machine: ServedMachine, request: RedfishRequest): Redfish
   const headers: Record<string, string> = etag === undefined ? {} : { etag };
   if (request.method === "GET" || request.method === "HEAD") return { status: 200, headers, body };
   if (request.method === "PATCH" && path === system) return patchSystem(machine, request, etag);
-  return error(405, "Base.1.8.OperationNotAllowed", "The HTTP method is not allowed on this resource.");
+  return error(405, "Base.1.8.OperationNotAllowed", "The HTTP method is not allowed on this resource.", {
+    allow: path === system ? "GET, HEAD, PATCH" : "GET, HEAD",
+  });
 }
 
 function etagOf(p: Personality, body: Resource): string | undefined {
@@ -263,7 +265,8 @@ function reset(machine: ServedMachine, body: unknown): RedfishResponse {
       "The parameter ResetType has a value that is not supported.",
     );
   }
-  const on = machine.power() === "On";
+  // What it was told last counts: a machine that is powering on can be forced off.
+  const on = machine.power() === "On" || machine.power() === "PoweringOn";
   const same = on ? type === "On" || type === "ForceOn" : type === "ForceOff" || type === "GracefulShutdown";
   if (same && already !== 204)
     return error(already, "Base.1.8.InvalidOperationForSystemState", `The system is ${on ? "on" : "off"} already.`);
@@ -271,7 +274,12 @@ function reset(machine: ServedMachine, body: unknown): RedfishResponse {
   return { status: 204 };
 }
 
-const targets = ["None", "Pxe", "Hdd", "Cd", "UefiHttp"];
+/** What each field of the boot override may be. */
+const overrideValues: Readonly<Record<keyof BootOverride, readonly string[]>> = {
+  BootSourceOverrideTarget: ["None", "Pxe", "Hdd", "Cd", "UefiHttp"],
+  BootSourceOverrideEnabled: ["Disabled", "Once", "Continuous"],
+  BootSourceOverrideMode: ["UEFI", "Legacy"],
+};
 
 function patchSystem(machine: ServedMachine, request: RedfishRequest, etag: string | undefined): RedfishResponse {
   const { personality: p } = machine;
@@ -283,25 +291,22 @@ function patchSystem(machine: ServedMachine, request: RedfishRequest, etag: stri
   const boot = field(request.body, "Boot");
   if (typeof boot !== "object" || boot === null)
     return error(400, "Base.1.8.PropertyMissing", "The property Boot is required.");
-  const target = field(boot, "BootSourceOverrideTarget");
-  const enabled = field(boot, "BootSourceOverrideEnabled");
-  const mode = field(boot, "BootSourceOverrideMode");
-  if (target !== undefined && !targets.includes(String(target))) {
-    return error(
-      400,
-      "Base.1.8.PropertyValueNotInList",
-      "The value of BootSourceOverrideTarget is not in the list of acceptable values.",
-    );
-  }
-  const before = machine.override();
-  const left = p.fullBootPatch
-    ? { enabled: "Once", mode: "Legacy" }
-    : { enabled: before.BootSourceOverrideEnabled, mode: before.BootSourceOverrideMode };
   const next: BootOverride = {
-    BootSourceOverrideTarget: typeof target === "string" ? target : before.BootSourceOverrideTarget,
-    BootSourceOverrideEnabled: typeof enabled === "string" ? enabled : left.enabled,
-    BootSourceOverrideMode: typeof mode === "string" ? mode : left.mode,
+    ...machine.override(),
+    ...(p.fullBootPatch && { BootSourceOverrideEnabled: "Once", BootSourceOverrideMode: "Legacy" }),
   };
+  for (const name of Object.keys(overrideValues) as (keyof BootOverride)[]) {
+    const value = field(boot, name);
+    if (value === undefined) continue;
+    if (typeof value !== "string" || !overrideValues[name].includes(value)) {
+      return error(
+        400,
+        "Base.1.8.PropertyValueNotInList",
+        `The value of ${name} is not in the list of acceptable values.`,
+      );
+    }
+    next[name] = value;
+  }
   if (next.BootSourceOverrideTarget === "None") next.BootSourceOverrideEnabled = "Disabled";
   machine.setOverride(next);
   return p.slash ? { status: 200, body: { error: { code: "Base.1.8.Success", message: "Success" } } } : { status: 204 };

@@ -1,7 +1,7 @@
 /** A data center in one process: a BMC and a machine for every server of a site. */
 
 import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { ResolvedDevice, ResolvedSite } from "../../shared/model/site.ts";
 import { BmcServer } from "./bmc-server.ts";
@@ -98,8 +98,7 @@ function build(options: SimulatorOptions, device: Installable, index: number, wi
       ? join(dir, "disks", `${device.name}.img`)
       : join(dir, "disks", device.name, `${medium.bay.replace(/[^\w.-]+/g, "_")}.img`);
     const disk = new Disk(path, medium, speed, chosen ? diskFaults(faults) : {});
-    const isNew = disk.create();
-    if (isNew && chosen && faults.has("disk-not-blank")) plantData(path, medium.sizeBytes, device.name);
+    disk.create(chosen && faults.has("disk-not-blank") ? leftoverOf(device.name, medium.sizeBytes) : undefined);
     return disk;
   });
   const machine = new Machine({
@@ -124,18 +123,14 @@ const diskFaults = (faults: Faults): DiskFaults => ({
 });
 
 /** What an earlier life may have left on a drive: one of these, by the machine's name. */
-function plantData(path: string, sizeBytes: number, name: string): void {
-  const leftovers: [number, Buffer][] = [
-    [510, Buffer.from([0x55, 0xaa])],
-    [0x438, Buffer.from([0x53, 0xef])],
-    [0, Buffer.from("XFSB")],
-    [sizeBytes - 512, Buffer.from("EFI PART")],
-  ];
-  const digest = createHash("sha256").update(name).digest();
-  const [offset, bytes] = leftovers[digest.readUInt8(0) % leftovers.length] as [number, Buffer];
-  const file = openSync(path, "r+");
-  writeSync(file, bytes, 0, bytes.length, offset);
-  closeSync(file);
+function leftoverOf(name: string, sizeBytes: number): { offset: number; bytes: Buffer } {
+  const leftovers = [
+    { offset: 510, bytes: Buffer.from([0x55, 0xaa]) },
+    { offset: 0x438, bytes: Buffer.from([0x53, 0xef]) },
+    { offset: 0, bytes: Buffer.from("XFSB") },
+    { offset: sizeBytes - 512, bytes: Buffer.from("EFI PART") },
+  ] as const;
+  return leftovers[createHash("sha256").update(name).digest().readUInt8(0) % leftovers.length] ?? leftovers[0];
 }
 
 function readMap(path: string): Record<string, string> {

@@ -61,19 +61,27 @@ export function readWitness(text: string): WitnessRecord[] {
  */
 export function hardwareTime(records: readonly WitnessRecord[], machine: string, from: number, to: number): number {
   const intervals: [number, number][] = [];
-  const open = new Map<string, number>();
+  /** Two commands may run at once: a span is open from the first start until as many ends. */
+  const open = new Map<string, { since: number; depth: number }>();
   const close = (span: string, at: number) => {
-    const start = open.get(span);
-    if (start !== undefined) intervals.push([start, at]);
+    const one = open.get(span);
+    if (one) intervals.push([one.since, at]);
     open.delete(span);
   };
   for (const { at, machine: of, event, ms } of records) {
     if (of !== machine && of !== "*") continue;
     const [span, edge] = split(event);
     if (event === "bmc.call") intervals.push([at - (ms ?? 0), at]);
-    else if (edge === "start") open.set(span, at);
-    else if (edge === "end") close(span, at);
-    else if (event === "power.off" || event === "simulator.start") for (const each of [...open.keys()]) close(each, at);
+    else if (edge === "start") {
+      const one = open.get(span);
+      if (one) one.depth += 1;
+      else open.set(span, { since: at, depth: 1 });
+    } else if (edge === "end") {
+      const one = open.get(span);
+      if (one && one.depth > 1) one.depth -= 1;
+      else close(span, at);
+    } else if (event === "power.off" || event === "simulator.start")
+      for (const each of [...open.keys()]) close(each, at);
   }
   for (const span of [...open.keys()]) close(span, to);
   return union(intervals, from, to);
