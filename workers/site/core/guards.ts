@@ -23,8 +23,11 @@ export function budgetVerdict(sql: Sql, now: number): Verdict {
   const permit = permitOf(sql);
   if (permit?.granted && permit.expiresAt > now)
     return { guard: "fleet budget", verdict: "pass", text: "the site holds a permit to work" };
-  const why = permit && !permit.granted ? permit.reason : "the site asks for one when a job is accepted";
-  return { guard: "fleet budget", verdict: "wait", text: `No permit at present: ${why}.` };
+  const text =
+    permit && !permit.granted
+      ? `the fleet budget gives no permit at present: ${permit.reason}`
+      : "a permit is asked for when a job is accepted; nothing starts without it";
+  return { guard: "fleet budget", verdict: "wait", text };
 }
 
 /** Whether steps may start now; if not, what they wait for. */
