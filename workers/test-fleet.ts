@@ -5,7 +5,6 @@ import { env as bindings } from "cloudflare:workers";
 import { Buffer } from "node:buffer";
 import { generateKeyPairSync, type KeyObject, sign } from "node:crypto";
 import { expect } from "vitest";
-import type { AgentActionName, ResultOf } from "../shared/actions/index.ts";
 import type { JobView } from "../shared/model/job.ts";
 import type { SiteView } from "../shared/model/views.ts";
 import {
@@ -18,6 +17,7 @@ import {
 import { createApp } from "./api/app.ts";
 import type { Env } from "./env.ts";
 import { budgetOf } from "./fleet/itty.ts";
+import { resultOf } from "./site/core/test-results.ts";
 import { platformRandom } from "./site/platform.ts";
 import { siteObject } from "./site/rpc.ts";
 
@@ -145,22 +145,6 @@ export const stubOf = (site: Pick<SiteView, "id">) => env.SITE.get(env.SITE.idFr
 export const installJob = (site: SiteView, key = "k1") =>
   did<JobView>("POST", "/v1/jobs", { key, body: { site: site.name, workflow: "server.install", targets: ["node-1"] } });
 
-/** What an agent answers to each action when all goes well. */
-const results: { [A in AgentActionName]: (lease: Lease) => ResultOf<A> } = {
-  "bmc.identify": ({ target }) => ({ serial: target.serial, power: "Off" }),
-  "bmc.inventory": () => ({ observed: { source: "bmc" }, differences: [] }),
-  "netboot.arm": ({ target }) => ({ boot: "bot_1", mac: target.boot.mac }),
-  "bmc.bootOverride": () => ({ before: "None", after: "Pxe" }),
-  "bmc.power": () => ({ before: "Off", after: "On", commands: 1 }),
-  "ramdisk.await": () => ({ phonedHomeAt: 1 }),
-  "ramdisk.inventory": () => ({ observed: { source: "ramdisk" }, differences: [] }),
-  "ramdisk.proveBlank": () => ({ serial: "x", sizeBytes: 1, sampledBlocks: 1, bytesRead: 1 }),
-  "ramdisk.writeImage": () => ({ serial: "x", bytes: 1, wireSha256: "a", readBackSha256: "a", resumed: 0 }),
-  "ramdisk.bootDisk": () => ({ restartedAt: 1 }),
-  "os.firstBoot": () => ({ phonedHomeAt: 1 }),
-  "bmc.accept": () => ({ checks: [] }),
-};
-
 /** An agent of a site, with a key of its own. */
 export class TestAgent {
   readonly #key: KeyObject;
@@ -230,7 +214,7 @@ export class TestAgent {
     let reports: ReturnType<TestAgent["report"]>[] = [];
     for (let round = 0; round < 1_000; round++) {
       const reply = await this.sync({ reports });
-      reports = reply.leases.map((lease) => this.report(lease, results[lease.action as AgentActionName](lease)));
+      reports = reply.leases.map((lease) => this.report(lease, resultOf(lease)));
       if (reports.length > 0) {
         const progress = reports.map(({ lease, epoch, step }) => ({ lease, epoch, job, step, percent: 50 }));
         await this.sync({ holding: reports.map(({ lease }) => lease), progress });

@@ -1,6 +1,7 @@
+import type { AgentActionName, ResultOf } from "../../../shared/actions/index.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
 
-const results: Record<string, (lease: Lease) => unknown> = {
+const results: { [A in AgentActionName]: (lease: Lease) => ResultOf<A> } = {
   "bmc.identify": ({ target }) => ({ serial: target.serial, power: "Off" }),
   "bmc.inventory": () => ({ observed: { source: "bmc" }, differences: [] }),
   "netboot.arm": ({ target }) => ({ boot: "bot_1", mac: target.boot.mac }),
@@ -16,4 +17,4 @@ const results: Record<string, (lease: Lease) => unknown> = {
 };
 
 /** What a lease's action succeeds with, for agents that only play their part. */
-export const resultOf = (lease: Lease): unknown => results[lease.action]?.(lease);
+export const resultOf = (lease: Lease): unknown => results[lease.action as AgentActionName](lease);
