@@ -22,6 +22,8 @@ export interface Personality {
   fullBootPatch: boolean;
   /** Drives, and adapters' ports, are told only while the machine is on. */
   drivesWhenOnOnly: boolean;
+  /** A drive's bay stands in its location; elsewhere it is its name alone. */
+  serviceLabel: boolean;
   /** Status of "already in this state". */
   already: 204 | 400 | 409;
   sessionLimit: number;
@@ -42,6 +44,7 @@ const common = {
   needsIfMatch: false,
   fullBootPatch: false,
   drivesWhenOnOnly: false,
+  serviceLabel: true,
   already: 204,
   sessionLimit: 16,
   sessionTimeoutSeconds: 1800,
@@ -69,6 +72,7 @@ const dell: Personality = {
     "PowerCycle",
   ],
   etag: "none",
+  serviceLabel: false,
   already: 409,
   sessionLimit: 8,
   storageId: "RAID.Integrated.1-1",
@@ -118,6 +122,7 @@ const supermicro: Personality = {
   actionInfo: true,
   etag: "weak",
   fullBootPatch: true,
+  serviceLabel: false,
   storageId: "SATAEmbedded",
   latencyMs: 90,
   postSeconds: 70,

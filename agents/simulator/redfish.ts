@@ -38,7 +38,6 @@ export interface RedfishResponse {
 }
 
 type Resource = Record<string, unknown>;
-const CONTEXT = "/redfish/v1/$metadata#";
 
 /** The resources of one machine by path, without the trailing slash. Built anew for each request: they change with the machine. */
 function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
@@ -57,7 +56,6 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
       const fields = body();
       return (
         fields && {
-          "@odata.context": `${CONTEXT}${type}.${type}`,
           "@odata.id": path + end,
           "@odata.type": `#${type}.v1_0_0.${type}`,
           Id: id,
@@ -70,7 +68,6 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
     out.set(path, () =>
       there()
         ? {
-            "@odata.context": `${CONTEXT}${type}Collection.${type}Collection`,
             "@odata.id": path + end,
             "@odata.type": `#${type}Collection.${type}Collection`,
             Name: `${type} Collection`,
@@ -81,7 +78,6 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
     );
 
   out.set(root, () => ({
-    "@odata.context": `${CONTEXT}ServiceRoot.ServiceRoot`,
     "@odata.id": `${root}/`,
     "@odata.type": "#ServiceRoot.v1_5_0.ServiceRoot",
     Id: "RootService",
@@ -111,7 +107,6 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
     SKU: p.identity === "SKU" ? m.identity : "",
     SerialNumber: p.identity === "SKU" ? board : m.identity,
     AssetTag: device.asset.assetTag ?? "",
-    HostName: "",
     PowerState: m.power(),
     Status: { State: m.power() === "On" ? "Enabled" : "StandbyOffline", Health: "OK" },
     Boot: {
@@ -165,9 +160,7 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
   const visible = () => !p.drivesWhenOnOnly || m.power() === "On";
   collection(`${system}/Storage`, "Storage", [storage], visible);
   const drives = device.asset.media.map((_, i) => `${storage}/Drives/${i}`);
-  put(storage, "Storage", p.storageId, "Storage", () =>
-    visible() ? { Drives: drives.map(link), "Drives@odata.count": drives.length } : undefined,
-  );
+  put(storage, "Storage", p.storageId, "Storage", () => (visible() ? { Drives: drives.map(link) } : undefined));
   device.asset.media.forEach((medium, i) => {
     put(drives[i] as string, "Drive", String(i), medium.bay, () =>
       visible()
@@ -177,7 +170,7 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
             CapacityBytes: medium.sizeBytes,
             Protocol: medium.protocol,
             MediaType: medium.mediaType,
-            PhysicalLocation: { PartLocation: { ServiceLabel: medium.bay } },
+            ...(p.serviceLabel && { PhysicalLocation: { PartLocation: { ServiceLabel: medium.bay } } }),
             Status: { State: "Enabled", Health: "OK" },
           }
         : undefined,
@@ -198,7 +191,6 @@ function resources(m: ServedMachine): Map<string, () => Resource | undefined> {
     Manufacturer: vendorText(device.deviceType.manufacturer),
     Model: device.deviceType.model,
     SerialNumber: p.identity === "SKU" ? board : m.identity,
-    PowerState: m.power(),
     Links: { ComputerSystems: [link(system)], ManagedBy: [link(manager)] },
   }));
   put(manager, "Manager", p.manager, "Manager", () => ({
