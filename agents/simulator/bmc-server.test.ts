@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, it } from "vitest";
+import { afterEach, expect, it, vi } from "vitest";
 import { BmcServer } from "./bmc-server.ts";
 import { Faults, type PlantedFault, seededRandom } from "./faults.ts";
 import { personalityOf } from "./personality.ts";
@@ -21,13 +21,15 @@ async function setUp(manufacturer: string, planted: PlantedFault[] = []) {
     BootSourceOverrideMode: "UEFI",
   };
   const resets: string[] = [];
+  const now: { power: ReturnType<ServedMachine["power"]> } = { power: "Off" };
+  let strikes = 0;
   const device = testDevice(1, manufacturer);
   const machine: ServedMachine = {
     device,
     personality: personalityOf(manufacturer),
     identity: device.asset.serial,
     macs: device.install?.bom.macs ?? [],
-    power: () => "Off",
+    power: () => now.power,
     override: () => override,
     setOverride: (next) => {
       override = next;
@@ -38,7 +40,9 @@ async function setUp(manufacturer: string, planted: PlantedFault[] = []) {
     machine,
     credentials: user,
     faults: new Faults(planted, {}, seededRandom(1)),
-    struck: () => undefined,
+    struck: () => {
+      strikes += 1;
+    },
     witness: new Witness(join(dir, "witness.ndjson"), Date.now),
     speed: 1_000,
   });
@@ -53,7 +57,7 @@ async function setUp(manufacturer: string, planted: PlantedFault[] = []) {
   const login = async (password = user.password) =>
     ask("POST", "/redfish/v1/SessionService/Sessions", { UserName: user.username, Password: password });
   const token = async () => ({ "x-auth-token": (await login()).headers.get("x-auth-token") ?? "" });
-  return { url, port, ask, login, token, resets, override: () => override };
+  return { url, port, ask, login, token, resets, now, override: () => override, strikes: () => strikes };
 }
 afterEach(async () => {
   await server.close();
@@ -73,10 +77,122 @@ it("opens the root only, gives a session for the password, and forgets it when i
   expect((await ask("GET", "/redfish/v1/Systems", undefined, auth)).status).toBe(401);
 });
 
-it("has a limit of sessions, as Dell's has", async () => {
-  const { login } = await setUp("Dell");
-  for (let i = 0; i < 8; i++) expect((await login()).status).toBe(201);
-  expect((await login()).status).toBe(503);
+it("[S1] has a limit of sessions, as Dell's has; the end of one makes room", async () => {
+  const { ask, login } = await setUp("Dell");
+  const first = await login();
+  for (let i = 1; i < 8; i++) expect((await login()).status).toBe(201);
+  const refused = await login();
+  expect([refused.status, refused.headers.get("retry-after")]).toEqual([503, "30"]);
+  const auth = { "x-auth-token": first.headers.get("x-auth-token") ?? "" };
+  const list = (await (await ask("GET", "/redfish/v1/SessionService/Sessions", undefined, auth)).json()) as object;
+  expect(list).toMatchObject({ "Members@odata.count": 8 });
+  expect((await ask("DELETE", first.headers.get("location") ?? "", undefined, auth)).status).toBe(204);
+  expect((await login()).status).toBe(201);
+});
+
+it("ends a session that nobody used for as long as it says", async () => {
+  const { ask, token } = await setUp("Lenovo");
+  const auth = await token();
+  const read = async () => (await ask("GET", "/redfish/v1/SessionService", undefined, auth)).status;
+  const timeout = (await (await ask("GET", "/redfish/v1/SessionService", undefined, auth)).json()) as object;
+  expect(timeout).toMatchObject({ SessionTimeout: 300 });
+  const now = vi.spyOn(Date, "now");
+  const start = Date.now();
+  now.mockImplementation(() => start + 299_000);
+  expect(await read()).toBe(200);
+  now.mockImplementation(() => start + 299_000 + 301_000);
+  expect(await read()).toBe(401);
+  now.mockRestore();
+});
+
+it("takes the password as well, for one request, and says how it wants to be asked", async () => {
+  const { ask } = await setUp("Acme");
+  const basic = (password: string) => ({
+    authorization: `Basic ${Buffer.from(`${user.username}:${password}`).toString("base64")}`,
+  });
+  expect((await ask("GET", "/redfish/v1/Systems", undefined, basic(user.password))).status).toBe(200);
+  const refused = await ask("GET", "/redfish/v1/Systems", undefined, basic("guess"));
+  expect(refused.status).toBe(401);
+  expect(refused.headers.get("www-authenticate")).toContain("Basic");
+  // Nobody is told the password back.
+  expect(await refused.text()).not.toContain("guess");
+});
+
+it("refuses what it does not understand, and stays", async () => {
+  const { ask, token, url } = await setUp("Acme");
+  const auth = await token();
+  const system = "/redfish/v1/Systems/Self";
+  const raw = (body: string) => fetch(url + system, { method: "PATCH", headers: auth, body });
+  expect((await raw("{")).status).toBe(400);
+  expect((await raw("")).status).toBe(400);
+  expect((await raw(JSON.stringify({ Boot: "x".repeat(70_000) }))).status).toBe(413);
+  const deleted = await ask("DELETE", system, undefined, auth);
+  expect([deleted.status, deleted.headers.get("allow")]).toEqual([405, "GET, HEAD, PATCH"]);
+  expect((await ask("GET", "/redfish/v1/Systems/Nobody", undefined, auth)).status).toBe(404);
+  const head = await ask("HEAD", system, undefined, auth);
+  expect([head.status, await head.text()]).toEqual([200, ""]);
+});
+
+it.each(["Dell", "HPE", "Lenovo", "Supermicro", "Acme"])(
+  "[B8] %s's gives back the override that was set, and refuses values that it does not list",
+  async (vendor) => {
+    const { ask, token, override } = await setUp(vendor);
+    const auth = await token();
+    const path = `/redfish/v1/Systems/${personalityOf(vendor).system}`;
+    const patch = (Boot: object) => ask("PATCH", path, { Boot }, { ...auth, "if-match": "*" });
+    const pxe = { BootSourceOverrideTarget: "Pxe", BootSourceOverrideEnabled: "Once", BootSourceOverrideMode: "UEFI" };
+    expect((await patch(pxe)).ok).toBe(true);
+    const read = (await (await ask("GET", path, undefined, auth)).json()) as { Boot: Record<string, unknown> };
+    expect(read.Boot).toMatchObject(pxe);
+    expect(read.Boot["BootSourceOverrideTarget@Redfish.AllowableValues"]).toContain("Pxe");
+    for (const [name, value] of [
+      ["BootSourceOverrideTarget", "Moon"],
+      ["BootSourceOverrideEnabled", "Twice"],
+      ["BootSourceOverrideMode", 7],
+    ])
+      expect((await patch({ ...pxe, [String(name)]: value })).status).toBe(400);
+    expect(override()).toEqual(pxe);
+    await patch({ BootSourceOverrideTarget: "None" });
+    expect(override().BootSourceOverrideEnabled).toBe("Disabled");
+  },
+);
+
+it.each(["Dell", "HPE", "Lenovo", "Supermicro", "Acme"])(
+  "%s's tells which resets it takes, inline or behind ActionInfo, and takes exactly these",
+  async (vendor) => {
+    const { ask, token, now, resets } = await setUp(vendor);
+    const auth = await token();
+    const { system, actionInfo } = personalityOf(vendor);
+    const read = async (path: string) => (await (await ask("GET", path, undefined, auth)).json()) as object;
+    const { Actions } = (await read(`/redfish/v1/Systems/${system}`)) as { Actions: Record<string, object> };
+    const action = Actions["#ComputerSystem.Reset"] as Record<string, unknown>;
+    const info = action["@Redfish.ActionInfo"];
+    expect(info !== undefined).toBe(actionInfo);
+    const types =
+      info === undefined
+        ? (action["ResetType@Redfish.AllowableValues"] as string[])
+        : ((await read(String(info))) as { Parameters: { AllowableValues: string[] }[] }).Parameters[0]
+            ?.AllowableValues;
+    expect(types).toEqual(expect.arrayContaining(["On", "ForceOff"]));
+    now.power = "On";
+    const reset = async (ResetType: string) => (await ask("POST", String(action.target), { ResetType }, auth)).status;
+    expect(await reset("ForceOff")).toBe(204);
+    expect(await reset("Unplug")).toBe(400);
+    // One that is on its way up can be stopped.
+    now.power = "PoweringOn";
+    expect(await reset("ForceOff")).toBe(204);
+    expect(resets).toEqual(["ForceOff", "ForceOff"]);
+  },
+);
+
+it("HPE's tells no drives while the machine is off", async () => {
+  const { ask, token, now } = await setUp("HPE");
+  const auth = await token();
+  const drives = async () =>
+    (await ask("GET", "/redfish/v1/Systems/1/Storage/DE00C000/Drives/1/", undefined, auth)).status;
+  expect(await drives()).toBe(404);
+  now.power = "On";
+  expect(await drives()).toBe(200);
 });
 
 it.each([
@@ -136,8 +252,8 @@ it.each([
   ["Dell", "System.Embedded.1", 409],
   ["HPE", "1", 400],
   ["Lenovo", "1", 204],
-])("[P2] %s's answers 'off already' in its own way, and switches on", async (vendor, id, status) => {
-  const { ask, token, resets } = await setUp(vendor);
+])("[P2] %s's answers 'off already' and 'on already' in its own way, and does nothing", async (vendor, id, status) => {
+  const { ask, token, resets, now } = await setUp(vendor);
   const auth = await token();
   const reset = (ResetType: string) =>
     ask("POST", `/redfish/v1/Systems/${id}/Actions/ComputerSystem.Reset`, { ResetType }, auth);
@@ -145,13 +261,44 @@ it.each([
   expect((await reset("Explode")).status).toBe(400);
   expect((await reset("On")).status).toBe(204);
   expect(resets).toEqual(["On"]);
+  for (const power of ["PoweringOn", "On"] as const) {
+    now.power = power;
+    expect((await reset("On")).status).toBe(status);
+  }
+  expect(resets).toEqual(["On"]);
 });
 
-it("answers 503 as often as planted", async () => {
-  const { ask } = await setUp("Acme", [{ machine: "r01u01", fault: "bmc-503", count: 2 }]);
-  const statuses = [];
-  for (let i = 0; i < 3; i++) statuses.push((await ask("GET", "/redfish/v1/")).status);
-  expect(statuses).toEqual([503, 503, 200]);
+it("answers 503 as often as planted, and says when to try again", async () => {
+  const { ask, strikes } = await setUp("Acme", [{ machine: "r01u01", fault: "bmc-503", count: 2 }]);
+  const answers = [];
+  for (let i = 0; i < 3; i++) {
+    const { status, headers } = await ask("GET", "/redfish/v1/");
+    answers.push([status, headers.get("retry-after")]);
+  }
+  expect(answers).toEqual([
+    [503, "5"],
+    [503, "5"],
+    [200, null],
+  ]);
+  // Each was kept, so that a restart of the simulator does not strike again.
+  expect(strikes()).toBe(2);
+});
+
+it("restarts once when planted: it breaks connections for a while, and has forgotten its sessions", async () => {
+  const { ask, token } = await setUp("Acme", [{ machine: "r01u01", fault: "bmc-reboot" }]);
+  const auth = await token();
+  const read = () =>
+    ask("GET", "/redfish/v1/Systems", undefined, auth).then(
+      (r) => r.status,
+      () => "broken",
+    );
+  const seen = [];
+  for (let i = 0; i < 1_000 && seen.at(-1) !== 401; i++) {
+    seen.push(await read());
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+  expect([...new Set(seen)]).toEqual([200, "broken", 401]);
+  expect((await ask("GET", "/redfish/v1/Systems", undefined, await token())).status).toBe(200);
 });
 
 it("outlives a caller that breaks off within its request", async () => {
