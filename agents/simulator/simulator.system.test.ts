@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, expect, it } from "vitest";
 import type { PlantedFault } from "./faults.ts";
+import { loadState } from "./machine-state.ts";
 import { type FakeAgent, type FakeAgentOptions, fakeAgent, installCommands } from "./testing/fake-agent.ts";
 import { image, imageBytes, secretsOf, testDevice, testSite, user } from "./testing/site.ts";
 import { judge, readWitness } from "./witness.ts";
@@ -100,8 +101,7 @@ it("[T5] killed within a write it goes on from its offset, in the same boot and 
   await setUp({ holdAt: 9 << 20 });
   await netboot("n1");
   await until("disk.write.start");
-  const state = () =>
-    JSON.parse(readFileSync(join(dir, "machines/r01u01.json"), "utf8")) as { ram?: { write?: { offset: number } } };
+  const state = () => loadState(join(dir, "machines/r01u01.json"));
   for (let i = 0; i < 300 && (state().ram?.write?.offset ?? 0) < 8 << 20; i++) await sleep(20);
   const before = bmc();
   await end("SIGKILL");
