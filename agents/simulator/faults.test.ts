@@ -46,3 +46,10 @@ it("refuses a plan with an unknown fault or field", () => {
   expect(FaultPlan.safeParse({ faults: [{ machine: "a", fault: "gremlin" }] }).success).toBe(false);
   expect(FaultPlan.safeParse({ faults: [{ machine: "a", fault: "lost-power", often: 2 }] }).success).toBe(false);
 });
+
+it("with probability and count it strikes at most so often", () => {
+  const faults = new Faults([{ machine: "a", fault: "bmc-503", count: 4, probability: 0.5 }], {}, seededRandom(3));
+  const strikes = Array.from({ length: 200 }, () => faults.strikes("bmc-503"));
+  expect(strikes.filter(Boolean)).toHaveLength(4);
+  expect(strikes.slice(0, 4)).not.toEqual([true, true, true, true]);
+});

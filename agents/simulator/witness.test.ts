@@ -55,3 +55,17 @@ it("[T5] finds two writes in a boot, a write after a verified one, and a write t
   const planted = at(0, "fault.planted", { detail: "wrong-serial" });
   expect(judge([planted, start("1")])).toEqual(["a was written although a planted fault forbids it"]);
 });
+
+it("counts commands that overlap from the first start to the last end", () => {
+  const records = [at(100, "command.start"), at(150, "command.start"), at(200, "command.end"), at(260, "command.end")];
+  expect(hardwareTime(records, "a", 0, 1_000)).toBe(160);
+  // A kill loses both ends.
+  const killed = [...records.slice(0, 2), at(170, "simulator.start", { machine: "*" }), at(300, "command.start")];
+  expect(hardwareTime([...killed, at(310, "command.end")], "a", 0, 1_000)).toBe(80);
+});
+
+it("reads every whole line and nothing else", () => {
+  const text =
+    '{"at":1,"machine":"a","event":"x"}\n\nno json\n{"at":"1","machine":"a","event":"x"}\n{"at":2,"machine":"a","event":"y"}\n{"at":3,';
+  expect(readWitness(text).map((r) => r.event)).toEqual(["x", "y"]);
+});
