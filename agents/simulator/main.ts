@@ -1,45 +1,74 @@
-/** The simulator as a process: `node main.ts --site resolved.json --dir DIR --secrets FILE --netboot URL [--speed N] [--faults FILE] [--seed N]`. */
+/** The simulator as a process; see docs/simulator.md. */
 import { readFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { ResolvedSite } from "../../shared/model/site.ts";
 import { FaultPlan } from "./faults.ts";
-import { startSimulator } from "./simulator.ts";
+import { type SimulatorOptions, startSimulator } from "./simulator.ts";
 
+const USAGE =
+  "turnup sim --site resolved.json --dir DIR --secrets FILE --netboot URL [--speed 60] [--faults FILE] [--seed 1]";
 const Secrets = z.record(z.string(), z.object({ username: z.string(), password: z.string() }));
 
-const { values } = parseArgs({
-  options: {
-    site: { type: "string" },
-    dir: { type: "string" },
-    secrets: { type: "string" },
-    netboot: { type: "string" },
-    speed: { type: "string", default: "60" },
-    faults: { type: "string" },
-    seed: { type: "string", default: "1" },
-  },
-});
-
-function required(name: "site" | "dir" | "secrets" | "netboot"): string {
-  const value = values[name];
-  if (value !== undefined) return value;
-  console.error(`simulator: --${name} is missing.`);
-  process.exit(2);
+/** Reads a JSON file by its schema; what is wrong with it is said in one line, without what it holds (A7). */
+function readJson<T extends z.ZodType>(path: string, schema: T): z.infer<T> {
+  let json: unknown;
+  try {
+    json = JSON.parse(readFileSync(path, "utf8"));
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code;
+    throw new Error(`${path} ${code === undefined ? "is no JSON" : `cannot be read: ${code}`}.`);
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new Error(`${path}: ${issue?.path.join(".")}: ${issue?.message}.`);
 }
-const json = (path: string): unknown => JSON.parse(readFileSync(path, "utf8"));
 
-const simulator = await startSimulator({
-  site: ResolvedSite.parse(json(required("site"))),
-  dir: required("dir"),
-  secrets: Secrets.parse(json(required("secrets"))),
-  netbootUrl: required("netboot").replace(/\/$/, ""),
-  speed: Number(values.speed),
-  faults: values.faults === undefined ? { faults: [] } : FaultPlan.parse(json(values.faults)),
-  seed: Number(values.seed),
-  onDefect(machine, cause) {
-    console.error(`simulator: ${machine}: ${cause instanceof Error ? (cause.stack ?? cause.message) : String(cause)}`);
-  },
-});
+function readOptions(): SimulatorOptions {
+  const { values } = parseArgs({
+    options: {
+      site: { type: "string" },
+      dir: { type: "string" },
+      secrets: { type: "string" },
+      netboot: { type: "string" },
+      speed: { type: "string", default: "60" },
+      faults: { type: "string" },
+      seed: { type: "string", default: "1" },
+    },
+  });
+  const { site, dir, secrets, netboot } = values;
+  const missing = Object.entries({ site, dir, secrets, netboot }).flatMap(([name, v]) => (v ? [] : [`--${name}`]));
+  if (!site || !dir || !secrets || !netboot) throw new Error(`${missing.join(", ")}: missing.`);
+  const speed = Number(values.speed);
+  if (!(speed > 0)) throw new Error("--speed is a number above 0.");
+  const seed = Number(values.seed);
+  if (!Number.isSafeInteger(seed)) throw new Error("--seed is a whole number.");
+  return {
+    site: readJson(site, ResolvedSite),
+    dir,
+    secrets: readJson(secrets, Secrets),
+    netbootUrl: netboot.replace(/\/$/, ""),
+    speed,
+    faults: values.faults === undefined ? { faults: [] } : readJson(values.faults, FaultPlan),
+    seed,
+    onDefect(machine, cause) {
+      const text = cause instanceof Error ? (cause.stack ?? cause.message) : String(cause);
+      console.error(`simulator: ${machine}: ${text}`);
+    },
+  };
+}
+
+function optionsOrExit(): SimulatorOptions {
+  try {
+    return readOptions();
+  } catch (cause) {
+    console.error(`simulator: ${cause instanceof Error ? cause.message : String(cause)}\nUsage: ${USAGE}`);
+    process.exit(2);
+  }
+}
+
+const simulator = await startSimulator(optionsOrExit());
 console.log(`simulator: ${simulator.machines} machines`);
 
 let closing = false;

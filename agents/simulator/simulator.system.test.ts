@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -17,12 +17,16 @@ let dir: string;
 let agent: FakeAgent;
 let child: ChildProcess | undefined;
 
-async function setUp(options: Partial<FakeAgentOptions> = {}, faults: PlantedFault[] = []): Promise<void> {
+async function setUp(
+  options: Partial<FakeAgentOptions> = {},
+  faults: PlantedFault[] = [],
+  devices = [device],
+): Promise<void> {
   dir = mkdtempSync(join(tmpdir(), "turnup-sim-"));
   const commands = installCommands("SYS-1", 512 << 20, image, () => agent.url);
   agent = await fakeAgent({ image: { ...image, bytes: imageBytes }, commands, ...options });
-  writeFileSync(join(dir, "site.json"), JSON.stringify(testSite([device])));
-  writeFileSync(join(dir, "secrets.json"), JSON.stringify(secretsOf([device])));
+  writeFileSync(join(dir, "site.json"), JSON.stringify(testSite(devices)));
+  writeFileSync(join(dir, "secrets.json"), JSON.stringify(secretsOf(devices)));
   writeFileSync(join(dir, "faults.json"), JSON.stringify({ faults }));
   await start();
 }
@@ -59,8 +63,8 @@ async function until(event: string, times = 1): Promise<void> {
   throw new Error(`${event} × ${times} was not seen: ${JSON.stringify(witness().slice(-5))}`);
 }
 
-const bmc = (): string =>
-  `http://${(JSON.parse(readFileSync(join(dir, "connect-to.json"), "utf8")) as Record<string, string>)["10.20.0.1:80"]}`;
+const connectTo = () => JSON.parse(readFileSync(join(dir, "connect-to.json"), "utf8")) as Record<string, string>;
+const bmc = (): string => `http://${connectTo()["10.20.0.1:80"]}`;
 const call = (method: string, path: string, body: object) =>
   fetch(`${bmc()}/redfish/v1/Systems/Self${path}`, {
     method,
@@ -192,3 +196,63 @@ it("loses a power command, ignores an override and drops a link, each as often a
   expect(agent.states.get("n2/3")?.result).toMatchObject({ resumed: 1 });
   expect(judge(witness())).toEqual([]);
 });
+
+it("gives each BMC a port of its own, IPv6 ones on ::1, and the same ones after a kill; another BMC answers there", async () => {
+  const devices = [device, testDevice(2, "Dell"), testDevice(3, "HPE", "fd00:20::3")];
+  await setUp({}, [], devices);
+  const before = connectTo();
+  expect(Object.keys(before)).toEqual(["10.20.0.1:80", "10.20.0.2:80", "[fd00:20::3]:80"]);
+  expect(new Set(Object.values(before)).size).toBe(3);
+  expect(before["[fd00:20::3]:80"]).toMatch(/^\[::1\]:\d+$/);
+  const products = () =>
+    Promise.all(
+      Object.values(connectTo()).map(async (at) => {
+        const response = await fetch(`http://${at}/redfish/v1/`);
+        return ((await response.json()) as { Product: string }).Product;
+      }),
+    );
+  const kinds = ["BMC", "Integrated Dell Remote Access Controller", "ProLiant"];
+  expect(await products()).toEqual(kinds);
+  await end("SIGKILL");
+  await start();
+  expect(connectTo()).toEqual(before);
+  expect(await products()).toEqual(kinds);
+});
+
+it("[T2] another machine in the rack tells its own serial, to the BMC's caller and to the agent", async () => {
+  await setUp({}, [{ machine: "r01u01", fault: "wrong-serial" }]);
+  const read = await fetch(`${bmc()}/redfish/v1/Systems/Self`, { headers: basic });
+  const { SerialNumber } = (await read.json()) as { SerialNumber: string };
+  expect(SerialNumber).not.toBe("SN-1");
+  await netboot("n1");
+  await until("ram.start");
+  for (let i = 0; i < 600 && agent.hellos.length === 0; i++) await sleep(20);
+  expect(agent.hellos[0]?.serial).toBe(SerialNumber);
+});
+
+it("a dead port is missing in the inventory of the BMC and of the RAM environment", async () => {
+  await setUp({}, [{ machine: "r01u01", fault: "dead-nic" }]);
+  const read = await fetch(`${bmc()}/redfish/v1/Systems/Self/EthernetInterfaces`, { headers: basic });
+  expect(await read.json()).toMatchObject({ "Members@odata.count": 1 });
+  await netboot("n1");
+  for (let i = 0; i < 600 && agent.states.get("n1/1")?.state !== "succeeded"; i++) await sleep(20);
+  expect(agent.states.get("n1/1")?.result).toMatchObject({ nics: [{ mac: "3c:ec:ef:00:10:01" }] });
+});
+
+it.each([
+  ["--dir, --secrets, --netboot: missing", () => ["--site", join(dir, "site.json")]],
+  ["above 0", () => [...allFiles(), "--speed", "0"]],
+  ["faults.0.fault", () => [...allFiles(), "--faults", join(dir, "broken.json")]],
+  ["none.json cannot be read: ENOENT", () => [...allFiles(), "--faults", join(dir, "none.json")]],
+])("refuses to start, and says why: %s", async (why, args) => {
+  await setUp();
+  writeFileSync(join(dir, "broken.json"), JSON.stringify({ faults: [{ machine: "r01u01", fault: "gremlin" }] }));
+  const refused = spawnSync(process.execPath, [join(import.meta.dirname, "main.ts"), ...args()], { encoding: "utf8" });
+  expect(refused.status).toBe(2);
+  expect(refused.stderr).toContain(why);
+  expect(refused.stderr).toContain("Usage: turnup sim");
+});
+const allFiles = () => [
+  ...["--site", join(dir, "site.json"), "--secrets", join(dir, "secrets.json")],
+  ...["--dir", dir, "--netboot", agent.url],
+];
