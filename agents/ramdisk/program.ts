@@ -179,10 +179,7 @@ class Program {
         signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)]),
       });
       // L5: this nonce is of no live boot; nothing more is done for it, and nobody would hear of it.
-      if (response.status === 410) {
-        this.#closed = true;
-        this.#over.abort();
-      }
+      if (response.status === 410) this.#closed = true;
       return response;
     } catch {
       signal.throwIfAborted();
