@@ -256,3 +256,35 @@ const allFiles = () => [
   ...["--site", join(dir, "site.json"), "--secrets", join(dir, "secrets.json")],
   ...["--dir", dir, "--netboot", agent.url],
 ];
+
+it("starts anew when it is restarted from outside: what ran in RAM is gone, and the one-time override was used", async () => {
+  await setUp({ holdAt: 9 << 20 });
+  await netboot("n1");
+  await until("disk.write.start");
+  expect((await reset("ForceRestart")).status).toBe(204);
+  await until("no-boot-device");
+  expect([count("power.off"), count("power.on"), count("boot.fetch"), count("first-boot")]).toEqual([1, 2, 1, 0]);
+  agent.release();
+  // Killed in this state it stays in it.
+  await end("SIGKILL");
+  await start();
+  const read = await fetch(`${bmc()}/redfish/v1/Systems/Self`, { headers: basic });
+  expect(await read.json()).toMatchObject({
+    PowerState: "On",
+    Boot: { BootSourceOverrideTarget: "None", BootSourceOverrideEnabled: "Disabled" },
+  });
+  expect(count("no-boot-device")).toBe(1);
+});
+
+it("[L5] does no more for a boot that the agent has ended, and keeps to that after a kill", async () => {
+  await setUp({ holdAt: 9 << 20 });
+  await netboot("n1");
+  await until("disk.write.start");
+  agent.armed.clear();
+  await until("ram.idle");
+  await end("SIGKILL");
+  await start();
+  await until("ram.idle", 2);
+  agent.release();
+  expect([count("disk.write.start"), count("disk.write.resume"), count("disk.write.verified")]).toEqual([1, 0, 0]);
+});
