@@ -141,3 +141,19 @@ it("[T6] records a MAC that nobody planned, once, and none of a device of the si
   expect(w.sql.written()).toBe(before);
   expect(open(w)).toEqual(["unknown-hardware 02:00:00:00:ff:ff"]);
 });
+
+it("goes on as long as something is read, and ends when nothing more comes", () => {
+  const w = new World(3);
+  w.do("audit.start", { window: "w1", actor: "cron" });
+  const [first, second] = w.sync().audit?.targets ?? [];
+  if (!first || !second) throw new Error("no target");
+  for (const target of [first, second]) {
+    w.now += 100_000;
+    w.do("tick", {});
+    w.sync({ audit: { window: "w1", observations: [{ device: target.device, serial: target.serial, power: "Off" }] } });
+  }
+  expect(w.ask("audits", { limit: 1 })[0]).toMatchObject({ state: "running" });
+  w.now += 120_000;
+  w.do("tick", {});
+  expect(w.ask("audits", { limit: 1 })[0]).toMatchObject({ state: "done", read: 2, expected: 3, opened: 0 });
+});

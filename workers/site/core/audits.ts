@@ -3,16 +3,18 @@
  * as it was, nothing is written; an audit that read nothing says so and is never "clean".
  */
 
+import type { Millis } from "../../../shared/deps.ts";
 import type { AuditRun } from "../../../shared/model/finding.ts";
 import { sameText } from "../../../shared/model/inventory.ts";
 import type { AuditTarget, Observation, SyncReply } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { clean, found, type Seen } from "./findings.ts";
+import type { ProgressBoard } from "./progress.ts";
 import { type DeviceRow, deviceById, deviceDoc } from "./rows.ts";
 import type { SiteRecord, Tx } from "./tx.ts";
 
-/** An agent has this long to read the site; then the audit ends with what it has. */
-const AUDIT_LIMIT_MS = 10 * 60_000;
+/** An audit ends with what it has when nothing more was read for this long. */
+const SILENCE_MS = 2 * 60_000;
 /** Devices asked for in one sync. */
 const CHUNK = 200;
 /** Windows kept; older ones are forgotten one by one. */
@@ -30,8 +32,9 @@ interface AuditRow {
   closed: number;
 }
 
-const audited = (sql: Sql): DeviceRow[] =>
-  sql.all<DeviceRow>("SELECT * FROM device ORDER BY id").filter((row) => deviceDoc(row).install !== undefined);
+/** Ids of the devices that have a BMC to read. Documents are canonical JSON, so the key is written in this one way. */
+const audited = (sql: Sql): string[] =>
+  sql.all<{ id: string }>(`SELECT id FROM device WHERE instr(doc, '"install":{') > 0 ORDER BY id`).map((row) => row.id);
 const running = (sql: Sql) =>
   sql.get<AuditRow>("SELECT * FROM audit WHERE state = 'running' ORDER BY started_at LIMIT 1");
 
@@ -44,7 +47,7 @@ export function startAudit(tx: Tx, window: string): { run: AuditRun; created: bo
     key: window,
     state: "running",
     started_at: tx.now,
-    due: tx.now + AUDIT_LIMIT_MS,
+    due: tx.now + SILENCE_MS,
     ended_at: null,
     expected,
     read: 0,
@@ -68,69 +71,76 @@ export function startAudit(tx: Tx, window: string): { run: AuditRun; created: bo
   return { run: auditRun(tx.site, row), created: true };
 }
 
+/** How far the audit under way has come; kept in memory, so that reading a site as it was writes nothing (C4). */
+export interface AuditProgress {
+  window: string;
+  /** Devices answered for, readable or not. */
+  done: Set<string>;
+  /** Those that could be read. */
+  read: number;
+  lastAt: Millis;
+}
+
 /** The devices still to be read in the audit under way. */
-export function auditTargets(tx: Tx, read: Map<string, Set<string>>): SyncReply["audit"] | undefined {
+export function auditTargets(tx: Tx, board: ProgressBoard): SyncReply["audit"] | undefined {
   const row = running(tx.sql);
   if (!row) return undefined;
-  const done = read.get(row.key) ?? new Set();
+  const { done } = board.audit(row.key, tx.now);
   const targets: AuditTarget[] = [];
-  for (const device of audited(tx.sql)) {
-    if (done.has(device.id)) continue;
+  for (const id of audited(tx.sql)) {
+    if (done.has(id)) continue;
+    const device = deviceById(tx.sql, id);
+    if (!device) continue;
     const { asset, install } = deviceDoc(device);
     if (install)
-      targets.push({
-        device: device.id,
-        name: device.name,
-        serial: asset.serial,
-        aliases: asset.aliases,
-        bmc: install.bmc,
-      });
+      targets.push({ device: id, name: device.name, serial: asset.serial, aliases: asset.aliases, bmc: install.bmc });
     if (targets.length === CHUNK) break;
   }
   return targets.length === 0 ? undefined : { window: row.key, targets };
 }
 
-/** What the agent read. What differs is compared at the end, in one transaction with the run's own row. */
+/** What the agent read. Only what differs is written, and the run's own row at the end. */
 export function takeObservations(
   tx: Tx,
   window: string,
   observations: readonly Observation[],
-  read: Map<string, Set<string>>,
+  board: ProgressBoard,
 ): void {
   const row = running(tx.sql);
   // Of a window that has ended: too late to count.
   if (row?.key !== window) return;
-  const done = read.get(window) ?? new Set<string>();
-  read.set(window, done);
+  const progress = board.audit(window, tx.now);
+  progress.lastAt = tx.now;
   let { opened, closed } = row;
-  let fresh = 0;
   for (const observation of observations) {
     const device = deviceById(tx.sql, observation.device);
-    if (!device || done.has(observation.device)) continue;
-    done.add(observation.device);
+    if (!device || progress.done.has(device.id)) continue;
+    progress.done.add(device.id);
     if (observation.failure) continue;
-    fresh += 1;
+    progress.read += 1;
     const verdict = judge(tx, device, observation);
     opened += verdict.opened;
     closed += verdict.closed;
   }
-  const now = { ...row, read: row.read + fresh, opened, closed };
-  const ended = audited(tx.sql).every((d) => done.has(d.id));
-  if (ended) endAudit(tx, now, done, silentAgents(tx, false));
-  else if (fresh > 0)
-    tx.sql.run(`UPDATE audit SET "read" = ?, opened = ?, closed = ? WHERE key = ?`, now.read, opened, closed, row.key);
-  if (ended) read.delete(window);
+  const now = { ...row, read: progress.read, opened, closed };
+  if (audited(tx.sql).every((id) => progress.done.has(id))) endAudit(tx, now, progress.done, silentAgents(tx, false));
+  else if (opened !== row.opened || closed !== row.closed)
+    tx.sql.run("UPDATE audit SET opened = ?, closed = ? WHERE key = ?", opened, closed, row.key);
 }
 
-/** The audit's time is up: an agent that did not answer is silent. */
-export function expireAudit(tx: Tx, read: Map<string, Set<string>>): void {
+/** Nothing was read for too long: the audit ends with what it has, and an agent that read nothing is silent. */
+export function expireAudit(tx: Tx, board: ProgressBoard): void {
   const row = running(tx.sql);
-  if (!row || row.due > tx.now) return;
-  endAudit(tx, row, read.get(row.key) ?? new Set(), silentAgents(tx, true));
-  read.delete(row.key);
+  if (!row || (auditDue(tx.sql, board) ?? 0) > tx.now) return;
+  const { done, read } = board.audit(row.key, tx.now);
+  endAudit(tx, { ...row, read }, done, silentAgents(tx, true));
 }
 
-export const auditDue = (sql: Sql): number | undefined => running(sql)?.due;
+/** When the audit under way ends if nothing more is read. */
+export function auditDue(sql: Sql, board: ProgressBoard): Millis | undefined {
+  const row = running(sql);
+  return row && Math.max(row.due, (board.lastRead(row.key) ?? 0) + SILENCE_MS);
+}
 
 function judge(tx: Tx, device: DeviceRow, seen: Observation): { opened: number; closed: number } {
   const doc = deviceDoc(device);

@@ -77,7 +77,7 @@ export class SiteCore {
       nextDue({ sql: this.#sql, now }),
       outboxDueAt(this.#sql),
       permitDueAt(this.#sql, now),
-      auditDue(this.#sql),
+      auditDue(this.#sql, this.#board),
     ].filter((t): t is number => t !== undefined);
     return times.length === 0 ? null : Math.min(...times);
   }
@@ -102,7 +102,7 @@ const handlers: Handlers = {
   "audit.start": (tx, { window }) => startAudit(tx, window),
   tick: (tx, _, board) => {
     expire(tx);
-    expireAudit(tx, board.auditRead);
+    expireAudit(tx, board);
     if (workWaits(tx)) tx.ring();
     noteRows(tx, 0);
     return null;

@@ -1,12 +1,17 @@
+import type { Millis } from "../../../shared/deps.ts";
 import type { Progress } from "../../../shared/protocol/agent.ts";
+import type { AuditProgress } from "./audits.ts";
+
+const MAX_STEPS = 10_000;
 
 /** What is kept in memory only: how far steps are, and which devices an audit has read. Losing it costs a moment's display, or a second reading. */
 export class ProgressBoard {
   readonly #steps = new Map<string, Progress>();
-  /** Device ids read in the audit window under way, by window. */
-  readonly auditRead = new Map<string, Set<string>>();
+  #audit: AuditProgress | undefined;
 
   set(job: string, step: number, progress: Progress): void {
+    // Ended steps are not taken out one by one; forgetting all costs a moment's display.
+    if (this.#steps.size >= MAX_STEPS) this.#steps.clear();
     this.#steps.set(`${job}/${step}`, progress);
   }
   /** Percent of a step that is at work under this lease. */
@@ -14,8 +19,12 @@ export class ProgressBoard {
     const known = this.#steps.get(`${job}/${step}`);
     return known && known.lease === lease ? known.percent : null;
   }
-  /** A final job is looked at rarely and has no progress. */
-  forget(job: string): void {
-    for (const key of this.#steps.keys()) if (key.startsWith(`${job}/`)) this.#steps.delete(key);
+  /** Progress of the audit under way; begun anew when it is another's, or was forgotten. */
+  audit(window: string, now: Millis): AuditProgress {
+    if (this.#audit?.window !== window) this.#audit = { window, done: new Set(), read: 0, lastAt: now };
+    return this.#audit;
+  }
+  lastRead(window: string): Millis | undefined {
+    return this.#audit?.window === window ? this.#audit.lastAt : undefined;
   }
 }

@@ -30,7 +30,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
     return report.lease;
   });
   for (const progress of request.progress) takeProgress(tx, agent, progress, board);
-  if (request.audit) takeObservations(tx, request.audit.window, request.audit.observations, board.auditRead);
+  if (request.audit) takeObservations(tx, request.audit.window, request.audit.observations, board);
   for (const unknown of request.unknown ?? []) foundUnknown(tx, unknown);
   noteVersion(tx, agent, request.version);
 
@@ -40,7 +40,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   const again = redeliver(tx, agent, holding);
   const fresh = handOut(tx, agent, request.free);
   const mine = new Set(heldBy(tx, agent.id).map((s) => s.lease));
-  const audit = auditTargets(tx, board.auditRead);
+  const audit = auditTargets(tx, board);
   const busy = mine.size > 0 || fresh.length > 0;
   return {
     v: AGENT_PROTOCOL,
