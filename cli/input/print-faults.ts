@@ -7,11 +7,13 @@ export function printFaults(faults: readonly LocatedFault[], print: (line: strin
   );
   for (const { file, line, col, code, text, write } of sorted) {
     const advice = write ? ` Write: ${oneLine(write)}` : "";
-    print(`${file}:${line}:${col} ${code} ${oneLine(text).replace(/\.$/, "")}.${advice}`);
+    print(`${harmless(file)}:${line}:${col} ${code} ${oneLine(text).replace(/\.$/, "")}.${advice}`);
   }
 }
 
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
-/** Control signs from a file must neither break the line nor reach the terminal. */
-const oneLine = (text: string): string => text.replace(/[\s\p{Cc}]+/gu, " ").trim();
+/** Control signs from a file must neither break the line nor reach the terminal, nor may it turn the line around. */
+const oneLine = (text: string): string => text.replace(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();
+/** A path keeps its blanks. */
+const harmless = (path: string): string => path.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "?");

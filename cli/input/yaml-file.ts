@@ -1,5 +1,6 @@
 import { open } from "node:fs/promises";
 import {
+  type Alias,
   type Document,
   isAlias,
   isMap,
@@ -8,6 +9,7 @@ import {
   LineCounter,
   type Node,
   parseDocument,
+  visit,
   type YAMLError,
 } from "yaml";
 import type { Fault, Problem } from "../../shared/errors.ts";
@@ -63,24 +65,46 @@ export async function readYamlFile(file: string, maxBytes: number): Promise<Read
     return faulty(file, [{ ...fault, file, line: 1, col: 1 }]);
   }
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const faults = document.errors.map((error) => yamlFault(error, file, lines));
+  const faults = firstAtEachPlace(document.errors.map((error) => yamlFault(error, file, lines)));
   if (document.errors.some((error) => error.code !== "DUPLICATE_KEY")) return faulty(file, faults);
+  const aliases = aliasesOf(document);
+  const lost = aliases.flatMap((alias) => {
+    const target = alias.resolve(document);
+    if (target === undefined) return [aliasFault(alias, "has no anchor before it", file, lines)];
+    return holds(target, alias) ? [aliasFault(alias, "lies inside its own anchor", file, lines)] : [];
+  });
+  if (lost.length > 0) return faulty(file, [...faults, ...lost]);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    // The library throws a ReferenceError for an alias without its anchor and for too many of them.
-    const why = error instanceof Error ? error.message : String(error);
-    const fault = {
-      code: "yaml_alias",
-      pointer: "",
-      text: `an alias cannot be resolved: ${why}`,
-      write: "the value itself",
-    };
-    return faulty(file, [...faults, { ...fault, file, line: 1, col: 1 }]);
+    // What the library throws for too many of them.
+    if (!(error instanceof ReferenceError)) throw error;
+    return faulty(file, [...faults, aliasFault(aliases[0], "and others stand for too much", file, lines)]);
   }
   const locate = (fault: Fault): LocatedFault => ({ ...fault, file, ...placeOf(document, lines, fault) });
   return { ok: true, value: { file, value, faults, locate } };
+}
+
+function aliasesOf(document: Document.Parsed): Alias[] {
+  const aliases: Alias[] = [];
+  visit(document, {
+    Alias: (_, alias) => {
+      aliases.push(alias);
+    },
+  });
+  return aliases;
+}
+
+function aliasFault(alias: Alias | undefined, why: string, file: string, lines: LineCounter): LocatedFault {
+  const { line, col } = lines.linePos(startOf(alias) ?? 0);
+  const text = `the alias *${alias?.source ?? ""} ${why}`;
+  return { code: "yaml_alias", pointer: "", text, write: "the value itself", file, line, col };
+}
+
+function holds(target: Node, alias: Alias): boolean {
+  const at = startOf(alias);
+  return at !== undefined && isNodeWithRange(target) && target.range[0] <= at && at < target.range[1];
 }
 
 const faulty = (file: string, faults: LocatedFault[]) =>
@@ -90,14 +114,17 @@ async function readBounded(file: string, maxBytes: number): Promise<Reading<Buff
   try {
     const handle = await open(file, "r");
     try {
-      const { size } = await handle.stat();
-      if (size > maxBytes) {
-        return refuseFile({
-          code: "body_too_large",
-          detail: `${file} has ${size} bytes; at most ${maxBytes} are read.`,
-        });
+      // Not by the size it names: a pipe or a device names none.
+      const chunks: Buffer[] = [];
+      let size = 0;
+      for await (const chunk of handle.createReadStream({ autoClose: false })) {
+        chunks.push(chunk);
+        size += chunk.length;
+        if (size > maxBytes) {
+          return refuseFile({ code: "body_too_large", detail: `${file} has more than the ${maxBytes} bytes allowed.` });
+        }
       }
-      return { ok: true, value: await handle.readFile() };
+      return { ok: true, value: Buffer.concat(chunks) };
     } finally {
       await handle.close();
     }
@@ -118,7 +145,21 @@ function yamlFault(error: YAMLError, file: string, lines: LineCounter): LocatedF
   if (error.code === "TAB_AS_INDENT") {
     return { ...at, code: "yaml_tab", text: "the line is indented with a tab", write: "spaces, two per level" };
   }
+  if (error.code === "MULTIPLE_DOCS") {
+    const text = "a second YAML document begins here";
+    return { ...at, code: "yaml_second_document", text, write: "one document per file, without --- in it" };
+  }
   return { ...at, code: "yaml_syntax", text: `this is no YAML: ${error.message}`, write: "YAML 1.2, one document" };
+}
+
+/** What the parser says next about the same place only follows from the first: of 20,000 open brackets it has much. */
+function firstAtEachPlace(faults: LocatedFault[]): LocatedFault[] {
+  const seen = new Set<string>();
+  return faults.filter(({ line, col }) => {
+    const fresh = !seen.has(`${line}:${col}`);
+    seen.add(`${line}:${col}`);
+    return fresh;
+  });
 }
 
 /** Codes whose fault is the key and not its value. */

@@ -1,5 +1,5 @@
 import { Claims, type DeviceDraft, type Draft, portList } from "./draft.ts";
-import { instead } from "./nearest.ts";
+import { instead, nearest, oneOf } from "./nearest.ts";
 
 export interface End {
   device: string;
@@ -36,11 +36,10 @@ export function checkCables({ file, faults }: Draft, devices: readonly DeviceDra
     if (!device.ports) return;
     const free = () => portList(device.ports ?? new Map(), (port) => !used.has(`${end.device}:${port.name}`));
     if (!device.ports.has(end.port)) {
-      const near = instead(
-        end.port,
-        [...device.ports.keys()].filter((port) => !used.has(`${end.device}:${port}`)),
-      );
-      faults.add("cable_port_unknown", pointer, `${end.device} has no port "${end.port}"`, `${end.device}: ${near}`);
+      const unused = [...device.ports.keys()].filter((port) => !used.has(`${end.device}:${port}`));
+      const near = nearest(end.port, unused);
+      const write = near === undefined ? `${end.device}: ${oneOf(unused)}` : `${end.device}:${near}`;
+      faults.add("cable_port_unknown", pointer, `${end.device} has no port "${end.port}"`, write);
       return;
     }
     const earlier = plugged.claim(`${end.device}:${end.port}`, String(cable));

@@ -4,7 +4,7 @@ import { pointerTo } from "./faults.ts";
 import { checkIdentity } from "./identity.ts";
 import { isGroupMac, macInstead, parseMac } from "./mac.ts";
 import { checkNames } from "./names.ts";
-import { instead, oneOf } from "./nearest.ts";
+import { instead } from "./nearest.ts";
 import type { Networks } from "./network.ts";
 
 /** Judges every device by itself and against the others, except for its place in the rack. */
@@ -180,7 +180,7 @@ function checkMedia({ faults }: Draft, { entry, pointer, label, class: hardware,
       "media_serial_missing",
       entry.media ? at : pointer,
       text,
-      `media: { ${example} }, as on the drives (${oneOf(bays)})`,
+      `media: { ${example} }, as on the drive's label`,
     );
   }
 }

@@ -1,6 +1,11 @@
-/** The word of `known` closest to `word`, or undefined when none is close enough to be a slip of the pen. */
-export function nearest(word: string, known: Iterable<string>): string | undefined {
+/**
+ * The word of `known` closest to `word`, or undefined when none is close enough to be a slip of the pen. One that goes
+ * on where `word` ends, after a separator, is closer than any other: Ethernet49 means Ethernet49/1, not Ethernet4.
+ */
+export function nearest(word: string, known: readonly string[]): string | undefined {
   const wanted = word.toLowerCase();
+  const longer = known.find((candidate) => wanted !== "" && goesOn(wanted, candidate.toLowerCase()));
+  if (longer !== undefined) return longer;
   let best: string | undefined;
   let bestDistance = Math.max(2, Math.floor(word.length / 2)) + 1;
   for (const candidate of known) {
@@ -12,6 +17,9 @@ export function nearest(word: string, known: Iterable<string>): string | undefin
   }
   return best;
 }
+
+const goesOn = (start: string, whole: string): boolean =>
+  whole.startsWith(start) && /^[^a-z0-9]/.test(whole.slice(start.length));
 
 /** Levenshtein's distance, or `limit` as soon as it cannot be less. */
 export function editDistance(a: string, b: string, limit: number): number {

@@ -40,6 +40,12 @@ export class Networks {
     this.#taken.add(address.text);
   }
 
+  /** Keeps an address from being proposed to a device. */
+  reserve(text: string): string {
+    this.#taken.add(text);
+    return text;
+  }
+
   /** Notes a device's address, to be judged when all are known; a malformed one is a fault at once. */
   claim(text: string, pointer: string, claim: { owner: string; machine: boolean; cidr: boolean }): void {
     if (this.#faults.broken(pointer)) return;
@@ -187,7 +193,8 @@ function checkPrefix(text: string, pointer: string, networks: Networks, faults: 
 function checkGateway(text: string, pointer: string, network: Network, networks: Networks, faults: Faults): void {
   if (faults.broken(pointer)) return;
   const address = parseAddress(text);
-  const write = () => freeAddress(network, network.first, () => false)?.text ?? network.text;
+  // Kept free of devices, or mending this fault as told would make the next one.
+  const write = () => networks.reserve(freeAddress(network, network.first, () => false)?.text ?? network.text);
   if (!address) faults.add("gateway_malformed", pointer, `"${text}" is no address`, write());
   else if (!isIn(address, network)) {
     faults.add("gateway_outside_prefix", pointer, `${text} is no address of ${network.text}`, write());

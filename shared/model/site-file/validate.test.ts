@@ -270,7 +270,7 @@ const single: [path: string, value: unknown, code: string, pointer: string, writ
   // Cables
   ["cables.0.a", "n0", "cable_malformed", "/cables/0/a", /device:port/],
   ["cables.0.a", "m0:OCP 1", "cable_device_unknown", "/cables/0/a", "n0:OCP 1"],
-  ["cables.0.b", "n2:Ethernet9", "cable_port_unknown", "/cables/0/b", "n2: Ethernet1"],
+  ["cables.0.b", "n2:Ethernet9", "cable_port_unknown", "/cables/0/b", "n2:Ethernet1"],
   ["cables.0.b", "n2:Ethernet3", "port_cabled_twice", "/cables/2/b", "n2: one of Ethernet1, Ethernet4"],
   ["cables.0.b", "n0:OCP 1", "port_cabled_twice", "/cables/0/b", /^n0: one of Gig-E 1$/],
 ];
