@@ -47,6 +47,10 @@ export async function startSimulator(options: SimulatorOptions): Promise<Simulat
   const witness = new Witness(join(dir, "witness.ndjson"), Date.now);
   witness.record("*", "simulator.start");
   const devices = site.devices.filter(isInstallable);
+  for (const { machine, fault } of options.faults.faults) {
+    if (!devices.some((d) => d.name === machine))
+      options.onDefect(machine, `${fault} is planted on it, but it is no server of the site ${site.name}.`);
+  }
   const mapFile = join(dir, "connect-to.json");
   const before = readMap(mapFile);
   const connectTo: Record<string, string> = {};
