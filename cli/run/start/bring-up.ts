@@ -89,7 +89,11 @@ export async function bringUp(world: World): Promise<Running> {
     for (const child of children) await child.stop(GRACE_MS);
   };
   try {
-    const controlPlane = spawn({ name: "control-plane", script: MARKERS["control-plane"], args: ["--dir", paths.dir] });
+    const controlPlane = spawn({
+      name: "control-plane",
+      script: MARKERS["control-plane"],
+      args: ["--dir", paths.dir, ...(options.cron === undefined ? [] : ["--cron", options.cron])],
+    });
     const [ports] = await Promise.all([preparePorts(paths), prepareSecrets(paths, site)]);
     await writeAtomic(paths.sim.site, JSON.stringify(site));
     spawn({

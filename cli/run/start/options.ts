@@ -17,6 +17,8 @@ export interface StartOptions {
   site: string;
   /** URL through which the agent reaches the control plane, if not directly. */
   via: string | undefined;
+  /** When audits run, instead of as wrangler.toml says; it may begin with seconds. */
+  cron: string | undefined;
   help: boolean;
 }
 
@@ -28,6 +30,7 @@ export const USAGE = `npm start -- [OPTIONS]
   --seed N       of the faults (default 1); the same seed plants the same
   --speed N      divide the delays of the simulated hardware (default 60)
   --site FILE    the site file (default examples/sites/ams01.yaml)
+  --cron PATTERN when audits run, in UTC (default as wrangler.toml says)
   --via URL      the agent reaches the control plane through this URL, such as a proxy that cuts connections
 Exit codes: 0 all in service, 1 failed, 2 refused (another one runs, or bad input), 3 some in service.`;
 
@@ -45,6 +48,7 @@ export function readOptions(args: readonly string[], defaultSite: string): Outco
         speed: { type: "string", default: "60" },
         site: { type: "string", default: defaultSite },
         via: { type: "string" },
+        cron: { type: "string" },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -54,7 +58,7 @@ export function readOptions(args: readonly string[], defaultSite: string): Outco
     const speed = Number(values.speed);
     if (!(speed > 0 && speed <= 10_000)) return refuse("bad_request", "--speed takes a number above 0, up to 10000.");
     if (values.via !== undefined && !URL.canParse(values.via)) return refuse("bad_request", "--via takes a URL.");
-    return ok({ ...values, via: values.via, seed, speed });
+    return ok({ ...values, via: values.via, cron: values.cron, seed, speed });
   } catch (error) {
     return refuse("bad_request", error instanceof Error ? error.message : String(error));
   }

@@ -73,7 +73,8 @@ export async function prepareAgent(
     metrics: { host: "127.0.0.1", port: ports.metrics },
     // Simulated BMCs answer faster than real ones by the same factor.
     bmc: { connectTo: from(paths.sim.connectTo), pollMs: Math.max(10, Math.round(1_000 / speed)) },
-    timing: { speed },
+    // The simulated machines POST within two minutes; one that has not asked after five will not.
+    timing: { speed, bootFetchSeconds: 300 },
     drainMs: 3_000,
   };
   await writeAtomic(paths.agent.config, stringify(config));
