@@ -170,6 +170,13 @@ export function loseStep(tx: Tx, step: StepRow, why: string): void {
     { device: step.device, step: stepBody(step).name },
     { why, attempt: step.attempt },
   );
+  // J6: another attempt, even one that reads first, would be the next step of a cancelled job.
+  const target = targetRow(tx.sql, step.job, step.device);
+  if (target && jobRow(tx.sql, step.job)?.cancelled_by)
+    return endTarget(tx, target, "cancelled", {
+      code: "cancelled",
+      detail: `Cancelled; how the last attempt of ${stepBody(step).name} ended is not known.`,
+    });
   if (step.attempt >= MAX_ATTEMPTS) {
     const lost = stepRow(tx.sql, step.job, step.n);
     if (lost)

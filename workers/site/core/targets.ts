@@ -34,6 +34,8 @@ const humanDecides: Readonly<Record<string, string>> = {
 export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
   const waitingOn = humanDecides[failure.code];
   if (waitingOn === undefined) return endTarget(tx, target, "failed", failure);
+  // J6: whoever cancelled the job has decided already.
+  if (jobRow(tx.sql, target.job)?.cancelled_by) return endTarget(tx, target, "cancelled", failure);
   tx.sql.run(
     "UPDATE job_target SET state = 'waiting', waiting_on = ?, failure = ? WHERE job = ? AND device = ?",
     waitingOn,
