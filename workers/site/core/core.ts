@@ -23,6 +23,7 @@ import { ProgressBoard } from "./progress.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
 import { createSite, siteDocument, siteView } from "./site.ts";
+import { OPEN_STEPS } from "./step-rows.ts";
 import { sync } from "./sync.ts";
 import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx } from "./tx.ts";
 
@@ -122,8 +123,7 @@ const handlers: Handlers = {
 };
 
 const workWaits = (tx: Tx): boolean =>
-  tx.sql.get("SELECT 1 FROM step WHERE state = 'unknown' OR (state = 'ready' AND at <= ?) LIMIT 1", tx.now) !==
-  undefined;
+  tx.sql.get(`SELECT 1 FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown') AND at <= ? LIMIT 1`, tx.now) !== undefined;
 
 function value<T>(outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.value;

@@ -4,34 +4,31 @@
  */
 import type { Millis } from "../../../shared/deps.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
+import type { SqlValue } from "../../../shared/sql.ts";
+import { type AgentRow, leaseUntil } from "./agent-rows.ts";
 import { mayStart } from "./guards.ts";
+import { mayHaveTarget, TAKEOVER_MS } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
 import { move } from "./moves.ts";
 import { permitOf } from "./permit.ts";
-import { type StepRow, specOf, stepBody, stepRow, type TargetRow, targetBody, targetRow } from "./step-rows.ts";
+import type { ProgressBoard } from "./progress.ts";
+import {
+  OPEN_STEPS,
+  type StepRow,
+  specOf,
+  stepBody,
+  stepRow,
+  stepsOf,
+  type TargetRow,
+  targetBody,
+  targetRow,
+} from "./step-rows.ts";
 import { failStep, loseStep, stateLimits } from "./steps.ts";
 import { startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
 /** After the deadline given to the agent, the coordinator waits this long for the agent's own report of it. */
 const DEADLINE_GRACE_MS = 60_000;
-
-export interface AgentRow {
-  id: string;
-  name: string;
-  key: string;
-  version: string;
-  enrolled_at: number;
-  revoked_at: number | null;
-  lease_until: number;
-  row_version: number;
-}
-export const agentRow = (tx: Pick<Tx, "sql">, id: string) =>
-  tx.sql.get<AgentRow>("SELECT * FROM agent WHERE id = ?", id);
-
-/** Until when a step's lease lives, on the coordinator's clock: from when it was given, or from the agent's last renewal. */
-const leaseUntil = (step: StepRow, agent: AgentRow | undefined): Millis =>
-  Math.max((step.leased_at ?? 0) + LEASE_TTL_MS, agent?.lease_until ?? 0);
 
 /**
  * Renews all that the agent holds: one row written for all, and none before half the time to live has gone (C4).
@@ -47,47 +44,38 @@ export function renew(tx: Tx, agent: AgentRow, holding: readonly string[]): stri
 }
 
 export const heldBy = (tx: Tx, agent: string): StepRow[] =>
-  tx.sql.all<StepRow>("SELECT * FROM step WHERE state IN ('leased', 'running') AND agent = ?", agent);
+  tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running') AND agent = ?`, agent);
 
-/** New leases for this agent, at most `free`. */
-export function handOut(tx: Tx, agent: AgentRow, free: number): Lease[] {
+/** Waiting steps of other agents that are looked at in one sync, for whether their agents are still there. */
+const MAX_FOREIGN = 200;
+
+/** The agent that works on a step's target, with the asking one for a target that nobody has begun. */
+const OWNER = "coalesce((SELECT t.agent FROM job_target t WHERE t.job = step.job AND t.device = step.device), ?2)";
+
+/** New leases for this agent, at most `free`: first what was lost, then its own and new targets, then another's. */
+export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBoard): Lease[] {
   const out: Lease[] = [];
   if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;
-  const candidates = tx.sql.all<StepRow>(
-    `SELECT * FROM step WHERE state = 'unknown' AND at <= ?1
-     UNION ALL SELECT * FROM (SELECT * FROM step WHERE state = 'ready' AND at <= ?1 ORDER BY at LIMIT ?2)`,
-    tx.now,
-    free * 2,
-  );
-  for (const step of candidates) {
-    if (out.length === free) break;
-    const target = targetRow(tx.sql, step.job, step.device);
-    if (!target || !mayTake(tx, step, target, agent)) continue;
-    out.push(lease(tx, step, target, agent));
-  }
+  const take = (which: string, ...params: SqlValue[]) => {
+    const left = free - out.length;
+    if (left === 0) return;
+    const steps = tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND ${which}`, tx.now, ...params);
+    for (const step of steps) {
+      if (out.length === free) return;
+      const target = targetRow(tx.sql, step.job, step.device);
+      if (target && mayTake(tx, board, step, target, agent)) out.push(lease(tx, step, target, agent));
+    }
+  };
+  take("state = 'unknown' AND at <= ?1");
+  take(`state = 'ready' AND at <= ?1 AND ${OWNER} = ?2 ORDER BY at LIMIT ?3`, agent.id, free);
+  take(`state = 'ready' AND at <= ?1 AND ${OWNER} <> ?2 ORDER BY at LIMIT ${MAX_FOREIGN}`, agent.id);
   return out;
 }
 
-/**
- * Whether this agent may have the step. A target stays with its agent, in whose journal its boot is. Another takes over
- * only when the first is revoked or has been silent for its lease plus the longest single call of the action (L2).
- */
-function mayTake(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
+function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
+  if (!mayHaveTarget(tx, board, step, target, agent)) return false;
   // L1: steps of one target exclude each other while one is at work.
-  const busy = tx.sql.get(
-    "SELECT 1 FROM step WHERE job = ? AND n BETWEEN ? AND ? AND n <> ? AND device = ? AND state IN ('leased', 'running') LIMIT 1",
-    target.job,
-    target.from_n,
-    target.to_n,
-    step.n,
-    target.device,
-  );
-  if (busy) return false;
-  if (target.agent === null || target.agent === agent.id) return true;
-  const other = agentRow(tx, target.agent);
-  const longestCall = (specOf(stepBody(step))?.longestCallSeconds ?? 60) * 1000;
-  if (step.leased_at !== null && leaseUntil(step, other) + longestCall > tx.now) return false;
-  return !other || other.revoked_at !== null || other.lease_until + LEASE_TTL_MS + longestCall <= tx.now;
+  return !stepsOf(tx.sql, target).some((s) => s.n !== step.n && (s.state === "leased" || s.state === "running"));
 }
 
 function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease {
@@ -179,7 +167,7 @@ const OPEN_LIMIT_MS = Math.min(stateLimits.ready.limit, stateLimits.unknown.limi
 /** Ends what has outlived its time: leases without renewal, attempts and waits past their limits (J3, J10). */
 export function expire(tx: Tx): void {
   const agents = new Map(tx.sql.all<AgentRow>("SELECT * FROM agent").map((a) => [a.id, a]));
-  for (const step of tx.sql.all<StepRow>("SELECT * FROM step WHERE state IN ('leased', 'running')")) {
+  for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running')`)) {
     const agent = step.agent === null ? undefined : agents.get(step.agent);
     if (leaseUntil(step, agent) <= tx.now || agent?.revoked_at)
       loseStep(tx, step, "the lease ran out without a word from the agent");
@@ -188,7 +176,11 @@ export function expire(tx: Tx): void {
   }
   for (const state of ["ready", "unknown"] as const) {
     const { limit } = stateLimits[state];
-    for (const step of tx.sql.all<StepRow>("SELECT * FROM step WHERE state = ? AND at <= ?", state, tx.now - limit)) {
+    for (const step of tx.sql.all<StepRow>(
+      `SELECT * FROM ${OPEN_STEPS} AND state = ? AND at <= ?`,
+      state,
+      tx.now - limit,
+    )) {
       // Frozen is not silent: while the kill switch is on or the budget refuses, time does not count against a step.
       if (state === "ready" && permitOf(tx.sql)?.granted !== true) continue;
       const fresh = stepRow(tx.sql, step.job, step.n);
@@ -200,16 +192,20 @@ export function expire(tx: Tx): void {
 
 /** When the next lease or limit runs out, or a waiting retry comes due; undefined when nothing is open. */
 export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
-  const row = tx.sql.get<{ retry: number | null; lease: number | null; limit: number | null }>(
-    `SELECT (SELECT min(at) FROM step WHERE state = 'ready' AND at > ?1) AS retry,
-       (SELECT min(min(s.at, max(s.leased_at + ?2, coalesce(a.lease_until, 0)))) FROM step s LEFT JOIN agent a ON a.id = s.agent
-          WHERE s.state IN ('leased', 'running')) AS lease,
-       (SELECT min(at) FROM step WHERE state IN ('ready', 'unknown')) AS "limit"`,
+  const row = tx.sql.get<Record<"retry" | "lease" | "takeover" | "limit", number | null>>(
+    `SELECT (SELECT min(at) FROM ${OPEN_STEPS} AND state = 'ready' AND at > ?1) AS retry,
+       (SELECT min(min(at, max(leased_at + ?2, coalesce((SELECT a.lease_until FROM agent a WHERE a.id = step.agent), 0))))
+          FROM ${OPEN_STEPS} AND state IN ('leased', 'running')) AS lease,
+       (SELECT min(quiet_since) + ?3 FROM agent WHERE revoked_at IS NULL AND quiet_since > ?1 - ?3) AS takeover,
+       (SELECT min(at) FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown')) AS "limit"`,
     tx.now,
     LEASE_TTL_MS,
+    TAKEOVER_MS,
   );
   // A limit that has passed waits for the permit to come back, and is looked at again now and then.
   const limit = row?.limit == null ? null : Math.max(row.limit + OPEN_LIMIT_MS, tx.now + LEASE_TTL_MS);
-  const times = [row?.retry, row?.lease, limit].filter((t): t is number => t !== null && t !== undefined);
+  const times = [row?.retry, row?.lease, row?.takeover, limit].filter(
+    (t): t is number => t !== null && t !== undefined,
+  );
   return times.length === 0 ? undefined : Math.min(...times);
 }

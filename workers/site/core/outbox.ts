@@ -1,11 +1,11 @@
 /** What goes to the read model: keys wait here, payloads are read when they are sent, so only the newest is ever sent (C3, E3). */
 
 import type { Sql } from "../../../shared/sql.ts";
+import { type AgentRow, agentRow } from "./agent-rows.ts";
 import { agentView } from "./agents.ts";
 import type { AgentPresence, Commands, OutboxEntry, OutboxKind } from "./commands.ts";
 import { type FindingRow, findingRow, findingView, found } from "./findings.ts";
 import { jobRow, jobSummary } from "./job-views.ts";
-import { type AgentRow, agentRow } from "./leases.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceById, deviceView } from "./rows.ts";
 import { siteView } from "./site.ts";
 import { lastEvent, type SiteRecord, type Tx } from "./tx.ts";

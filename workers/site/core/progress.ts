@@ -7,6 +7,7 @@ const MAX_STEPS = 10_000;
 /** What is kept in memory only: how far steps are, and which devices an audit has read. Losing it costs a moment's display, or a second reading. */
 export class ProgressBoard {
   readonly #steps = new Map<string, Progress>();
+  readonly #heard = new Map<string, Millis>();
   #audit: AuditProgress | undefined;
 
   set(job: string, step: number, progress: Progress): void {
@@ -18,6 +19,13 @@ export class ProgressBoard {
   percent(job: string, step: number, lease: string | null): number | null {
     const known = this.#steps.get(`${job}/${step}`);
     return known && known.lease === lease ? known.percent : null;
+  }
+  hear(agent: string, now: Millis): void {
+    this.#heard.set(agent, now);
+  }
+  /** When an agent synced last; undefined also when that was forgotten. */
+  heardAt(agent: string): Millis | undefined {
+    return this.#heard.get(agent);
   }
   /** Progress of the audit under way; begun anew when it is another's, or was forgotten. */
   audit(window: string, now: Millis): AuditProgress {

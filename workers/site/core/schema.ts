@@ -64,6 +64,11 @@ export const migrations: readonly string[][] = [
     `CREATE TABLE outbox (kind TEXT, id TEXT, version INTEGER NOT NULL, at INTEGER NOT NULL, fails INTEGER NOT NULL, parked TEXT,
        PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID`,
   ],
+  [
+    // L2: what keeps one agent from a machine on which another may still be in a call.
+    "ALTER TABLE agent ADD COLUMN quiet_since INTEGER",
+    "ALTER TABLE device ADD COLUMN held TEXT",
+  ],
 ];
 
 /** Brings the tables to the newest version; safe to call at every start. */

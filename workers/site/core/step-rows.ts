@@ -54,6 +54,13 @@ export const targetBody = (row: TargetRow): PlanTarget => JSON.parse(row.body) a
 export const specOf = (body: PlanStep): ActionSpec | undefined =>
   isActionName(body.action) ? actionSpec(body.action satisfies ActionName) : undefined;
 
+/**
+ * The open steps, as what follows FROM: more conditions begin with AND. SQLite takes a partial index only where the
+ * query repeats its words; without it every sync would read the steps of all jobs there ever were. INDEXED BY makes a
+ * query that does not fit it fail.
+ */
+export const OPEN_STEPS = "step INDEXED BY step_open WHERE state IN ('ready', 'leased', 'running', 'unknown')";
+
 export const stepRow = (sql: Sql, job: string, n: number) =>
   sql.get<StepRow>("SELECT * FROM step WHERE job = ? AND n = ?", job, n);
 export const stepsOf = (sql: Sql, t: TargetRow) =>

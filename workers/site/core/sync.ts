@@ -2,6 +2,7 @@
 import { isFinal } from "../../../shared/model/job.ts";
 import {
   AGENT_PROTOCOL,
+  type BootRef,
   POLL_BUSY_MS,
   POLL_IDLE_MS,
   type Progress,
@@ -9,9 +10,11 @@ import {
   type SyncReply,
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
+import { type AgentRow, agentRow } from "./agent-rows.ts";
 import { auditTargets, takeObservations } from "./audits.ts";
 import { foundUnknown } from "./findings.ts";
-import { type AgentRow, agentRow, handOut, heldBy, redeliver, renew } from "./leases.ts";
+import { heard } from "./handover.ts";
+import { handOut, heldBy, redeliver, renew } from "./leases.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { applyReport, loseStep } from "./steps.ts";
@@ -25,6 +28,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
       "version_unsupported",
       `Version ${request.v} of the agent protocol is not spoken here; ${AGENT_PROTOCOL} is.`,
     );
+  heard(tx, board, agent);
   const acks = request.reports.map((report) => {
     takeReport(tx, agent, report);
     return report.lease;
@@ -38,7 +42,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   // First of all, so that leases given below count from now and no second renewal is due for them.
   const renewed = renew(tx, agent, request.holding);
   const again = redeliver(tx, agent, holding);
-  const fresh = handOut(tx, agent, request.free);
+  const fresh = handOut(tx, agent, request.free, board);
   const mine = new Set(heldBy(tx, agent.id).map((s) => s.lease));
   const audit = auditTargets(tx, board);
   const busy = mine.size > 0 || fresh.length > 0;
@@ -49,16 +53,17 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
     leases: [...again, ...fresh],
     renewed,
     revoked: request.holding.filter((lease) => !mine.has(lease) && !acks.includes(lease)),
-    ...(request.boots && { ended: request.boots.filter((b) => targetEnded(tx, b.job, b.device)) }),
+    ...(request.boots && { ended: request.boots.filter((b) => bootEnded(tx, agent, b)) }),
     ...(audit && { audit }),
     more: fresh.length > 0 && fresh.length === request.free,
     nextPollMs: busy ? POLL_BUSY_MS : POLL_IDLE_MS,
   };
 }
 
-function targetEnded(tx: Tx, job: string, device: string): boolean {
+/** A boot serves its target until that has ended or went to another agent, which opens its own (A5). */
+function bootEnded(tx: Tx, agent: AgentRow, { job, device }: BootRef): boolean {
   const target = targetRow(tx.sql, job, device);
-  return !target || isFinal.target(target.state);
+  return !target || isFinal.target(target.state) || (target.agent !== null && target.agent !== agent.id);
 }
 
 /** L4, L6: applied once, and only if it is of the attempt that the step is at; anything else changes nothing. */

@@ -1,5 +1,6 @@
 /** A target's way through its job: started by its first lease, ended by its last step, a failure, or a cancel. */
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
+import { leaveHeld } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
 import { move } from "./moves.ts";
 import { deviceById } from "./rows.ts";
@@ -54,6 +55,7 @@ export function endTarget(
   state: "succeeded" | "failed" | "cancelled",
   failure: Failure | null,
 ): void {
+  leaveHeld(tx, target);
   for (const step of stepsOf(tx.sql, target)) {
     if (!isFinal.step(step.state))
       tx.sql.run(

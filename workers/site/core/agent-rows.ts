@@ -1,0 +1,24 @@
+/** How agents lie in their table, and until when what they hold is theirs. */
+import type { Millis } from "../../../shared/deps.ts";
+import { LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import type { StepRow } from "./step-rows.ts";
+
+export interface AgentRow {
+  id: string;
+  name: string;
+  key: string;
+  version: string;
+  enrolled_at: number;
+  revoked_at: number | null;
+  lease_until: number;
+  row_version: number;
+  /** Since when another agent waits for a word from this one; null once it is heard. */
+  quiet_since: number | null;
+}
+export const agentRow = ({ sql }: { sql: Sql }, id: string) =>
+  sql.get<AgentRow>("SELECT * FROM agent WHERE id = ?", id);
+
+/** Until when a step's lease lives, on the coordinator's clock: from when it was given, or from the agent's last renewal. */
+export const leaseUntil = (step: Pick<StepRow, "leased_at">, agent: AgentRow | undefined): Millis =>
+  Math.max((step.leased_at ?? 0) + LEASE_TTL_MS, agent?.lease_until ?? 0);

@@ -1,0 +1,79 @@
+/**
+ * When one agent may act on a machine on which another one has acted (L1, L2): after its lease and its longest single
+ * call have run out. Silence is a fact of the tables, as the object forgets; it costs a row only when it is suspected.
+ */
+import { actions } from "../../../shared/actions/index.ts";
+import type { Millis } from "../../../shared/deps.ts";
+import { LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
+import { type AgentRow, agentRow, leaseUntil } from "./agent-rows.ts";
+import type { ProgressBoard } from "./progress.ts";
+import { type StepRow, specOf, stepBody, stepsOf, type TargetRow } from "./step-rows.ts";
+import type { Tx } from "./tx.ts";
+
+const LONGEST_CALL_MS = 1000 * Math.max(...Object.values(actions).map((a) => a.longestCallSeconds));
+/** Silence after which an agent's targets go to another one. */
+export const TAKEOVER_MS = LEASE_TTL_MS + LONGEST_CALL_MS;
+
+const longestCallMs = (step: StepRow): Millis => {
+  const spec = specOf(stepBody(step));
+  return spec ? spec.longestCallSeconds * 1000 : LONGEST_CALL_MS;
+};
+
+/** What an ended job leaves behind on a device: an agent that may still be in a call, and until when. */
+interface Held {
+  agent: string;
+  until: Millis;
+}
+
+/** Whether this agent may have the next step of the target, which another one may have begun, or a job before. */
+export function mayHaveTarget(
+  tx: Tx,
+  board: ProgressBoard,
+  step: StepRow,
+  target: TargetRow,
+  agent: AgentRow,
+): boolean {
+  if (target.agent === agent.id) return true;
+  if (target.agent === null) {
+    const held = heldBefore(tx, target.device);
+    return !held || held.agent === agent.id || held.until <= tx.now;
+  }
+  const other = agentRow(tx, target.agent);
+  if (other && other.revoked_at === null && !isSilent(tx, board, other)) return false;
+  return step.leased_at === null || leaseUntil(step, other) + longestCallMs(step) <= tx.now;
+}
+
+/** A target stays with its agent, in whose journal its boot is, as long as that agent is there. */
+function isSilent(tx: Tx, board: ProgressBoard, other: AgentRow): boolean {
+  const heardAt = board.heardAt(other.id);
+  if (heardAt !== undefined && heardAt + LEASE_TTL_MS > tx.now) return false;
+  if (other.quiet_since !== null) return other.quiet_since + TAKEOVER_MS <= tx.now;
+  tx.sql.run("UPDATE agent SET quiet_since = ? WHERE id = ?", tx.now, other.id);
+  // It is called once more before it is given up.
+  tx.ring();
+  return false;
+}
+
+/** The agent is there: nobody waits for a word from it any longer. */
+export function heard(tx: Tx, board: ProgressBoard, agent: AgentRow): void {
+  board.hear(agent.id, tx.now);
+  if (agent.quiet_since === null) return;
+  agent.quiet_since = null;
+  tx.sql.run("UPDATE agent SET quiet_since = NULL WHERE id = ?", agent.id);
+}
+
+function heldBefore(tx: Tx, device: string): Held | undefined {
+  const text = tx.sql.get<{ held: string | null }>("SELECT held FROM device WHERE id = ?", device)?.held;
+  return text ? (JSON.parse(text) as Held) : undefined;
+}
+
+/**
+ * The target ends although an agent has not said that its attempt did (a cancel, a deadline, a loss): the device stays
+ * closed to others until that agent's lease and call have run out.
+ */
+export function leaveHeld(tx: Tx, target: TargetRow): void {
+  const open = stepsOf(tx.sql, target).find((s) => s.leased_at !== null && s.finished_at === null);
+  if (!open?.agent) return;
+  const held: Held = { agent: open.agent, until: leaseUntil(open, agentRow(tx, open.agent)) + longestCallMs(open) };
+  if (held.until > tx.now) tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify(held), target.device);
+}

@@ -1,0 +1,129 @@
+import { expect, it } from "vitest";
+import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
+import { World } from "./test-world.ts";
+
+const LONGEST_CALL_MS = 60_000;
+
+/** A world with a second agent, where the first one works up to this action and is silent from then on. */
+function worldAt(action: string): { w: World; b: string; job: string; held: Lease } {
+  const w = new World(1);
+  const b = w.enroll("b", "y".repeat(43));
+  const job = w.install(["srv00000"]);
+  let held: Lease | undefined;
+  w.work((lease) => {
+    if (lease.action !== action) return {};
+    held = lease;
+    return undefined;
+  });
+  if (!held) throw new Error("no lease");
+  return { w, b, job, held };
+}
+
+it("[L2] a target is not taken from an agent that is there, however long its step waits", () => {
+  const w = new World(1);
+  const b = w.enroll("b", "y".repeat(43));
+  w.install(["srv00000"]);
+  const [first] = w.sync().leases;
+  if (!first) throw new Error("no lease");
+  // The first agent is full: the next step waits for it, not for whoever comes.
+  w.sync({ reports: [w.report(first)], free: 0 });
+  for (let i = 0; i < 20; i++) {
+    w.now += 30_000;
+    expect(w.sync({}, b).leases).toEqual([]);
+    w.sync({ free: 0 });
+  }
+  expect(w.sync().leases).toHaveLength(1);
+});
+
+it("[L2] nor after the site's memory was lost and all was frozen for long", () => {
+  const w = new World(1);
+  const b = w.enroll("b", "y".repeat(43));
+  w.install(["srv00000"]);
+  const [first] = w.sync().leases;
+  if (!first) throw new Error("no lease");
+  w.do("fleet.poke", { frozen: true });
+  w.sync({ reports: [w.report(first)] });
+  w.now += 3_600_000;
+  w.evict();
+  w.do("fleet.poke", { frozen: false });
+  w.permit();
+  expect(w.sync({}, b).leases).toEqual([]);
+  expect(w.sync().leases).toHaveLength(1);
+});
+
+it("[L2] another agent takes over a target between two steps once the first was silent for its lease and a call", () => {
+  const w = new World(1);
+  const b = w.enroll("b", "y".repeat(43));
+  w.install(["srv00000"]);
+  const [first] = w.sync().leases;
+  if (!first) throw new Error("no lease");
+  w.sync({ reports: [w.report(first)], free: 0 });
+  w.now += LEASE_TTL_MS;
+  expect(w.sync({}, b).leases).toEqual([]);
+  const due = w.core.nextAlarm(w.now);
+  expect(due).toBeLessThanOrEqual(w.now + LEASE_TTL_MS + LONGEST_CALL_MS);
+  w.now += LEASE_TTL_MS + LONGEST_CALL_MS;
+  expect(w.sync({}, b).leases[0]).toMatchObject({ name: "inventory", resolve: true });
+});
+
+it.each(["cancel", "revoke and cancel"])(
+  "[L1][L2] after a %s no other agent begins on the machine while the first may still be in a call",
+  (how) => {
+    const { w, b, job } = worldAt("ramdisk.await");
+    if (how === "revoke and cancel") w.do("agent.revoke", { agent: w.agent, actor: "token:t" });
+    w.do("job.cancel", { job, actor: "token:t", reason: "" });
+    expect(w.ask("job", { job }).state).toBe("cancelled");
+    w.install(["srv00000"], "k2");
+    expect(w.sync({}, b).leases).toEqual([]);
+    w.now += LEASE_TTL_MS + LONGEST_CALL_MS - 100;
+    expect(w.sync({}, b).leases).toEqual([]);
+    w.now += 200;
+    expect(w.sync({}, b).leases).toHaveLength(1);
+  },
+);
+
+it("[L1][L2] nor after a deadline that passed without a word", () => {
+  const { w, b, job, held } = worldAt("bmc.bootOverride");
+  const { dueAt } = w.ask("steps", { job }).find((s) => s.state === "leased") ?? {};
+  while (w.now < (dueAt ?? 0)) {
+    w.now += 30_000;
+    w.sync({ holding: [held.id], free: 0 });
+  }
+  w.do("tick", {});
+  expect(w.ask("job", { job }).targets[0]?.failure?.code).toBe("deadline_exceeded");
+  w.install(["srv00000"], "k2");
+  expect(w.sync({}, b).leases).toEqual([]);
+  // The first one is told to stop in the very sync that brings it the new job.
+  expect(w.sync({ holding: [held.id] })).toMatchObject({ revoked: [held.id], leases: [{ name: "identify" }] });
+});
+
+it("an agent that ended its attempt leaves the machine to others at once", () => {
+  const { w, b, job, held } = worldAt("bmc.power");
+  w.sync({ reports: [w.report(held, { outcome: "failed", failure: { code: "bmc_auth_failed", detail: "" } })] });
+  expect(w.ask("job", { job }).state).toBe("failed");
+  w.install(["srv00000"], "k2");
+  expect(w.sync({}, b).leases).toHaveLength(1);
+});
+
+it("[A5] the boot of an agent that lost the target is closed", () => {
+  const { w, b, job, held } = worldAt("ramdisk.await");
+  const device = held.target.device;
+  w.now += LEASE_TTL_MS + 1;
+  w.do("tick", {});
+  w.sync({}, b);
+  w.now += LEASE_TTL_MS + LONGEST_CALL_MS;
+  expect(w.sync({}, b).leases).toHaveLength(1);
+  expect(w.sync({ boots: [{ job, device }] })).toMatchObject({ ended: [{ job, device }] });
+  expect(w.sync({ boots: [{ job, device }] }, b)).toMatchObject({ ended: [] });
+});
+
+it("an agent's own work is found behind any number of steps that wait for another one", () => {
+  const w = new World(6);
+  const b = w.enroll("b", "y".repeat(43));
+  w.install(["srv00000", "srv00001", "srv00002", "srv00003"]);
+  const { leases } = w.sync();
+  w.sync({ reports: leases.map((l) => w.report(l)), free: 0 });
+  w.now += 1000;
+  w.install(["srv00004", "srv00005"], "k2");
+  expect(w.sync({ free: 1 }, b).leases.map((l) => l.target.name)).toEqual(["srv00004"]);
+});
