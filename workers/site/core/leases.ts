@@ -10,7 +10,7 @@ import { mayStart } from "./guards.ts";
 import { mayHaveTarget, TAKEOVER_MS } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
 import { move } from "./moves.ts";
-import { permitOf } from "./permit.ts";
+import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
   OPEN_STEPS,
@@ -174,15 +174,13 @@ export function expire(tx: Tx): void {
     else if (step.at !== null && step.at <= tx.now)
       failStep(tx, step, { code: "deadline_exceeded", detail: `The attempt did not end within its deadline.` });
   }
+  // Frozen is not silent: time in which nothing may start does not count against what waits.
+  const open = openSince(tx.sql, tx.now);
+  if (open === undefined) return;
   for (const state of ["ready", "unknown"] as const) {
-    const { limit } = stateLimits[state];
-    for (const step of tx.sql.all<StepRow>(
-      `SELECT * FROM ${OPEN_STEPS} AND state = ? AND at <= ?`,
-      state,
-      tx.now - limit,
-    )) {
-      // Frozen is not silent: while the kill switch is on or the budget refuses, time does not count against a step.
-      if (state === "ready" && permitOf(tx.sql)?.granted !== true) continue;
+    const before = tx.now - stateLimits[state].limit;
+    if (open > before) continue;
+    for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state = ? AND at <= ?`, state, before)) {
       const fresh = stepRow(tx.sql, step.job, step.n);
       if (fresh?.state === state)
         failStep(tx, fresh, { code: "agent_silent", detail: "No agent of the site took the step in time." });
@@ -202,8 +200,8 @@ export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
     LEASE_TTL_MS,
     TAKEOVER_MS,
   );
-  // A limit that has passed waits for the permit to come back, and is looked at again now and then.
-  const limit = row?.limit == null ? null : Math.max(row.limit + OPEN_LIMIT_MS, tx.now + LEASE_TTL_MS);
+  const open = openSince(tx.sql, tx.now);
+  const limit = row?.limit == null || open === undefined ? null : Math.max(row.limit, open) + OPEN_LIMIT_MS;
   const times = [row?.retry, row?.lease, row?.takeover, limit].filter(
     (t): t is number => t !== null && t !== undefined,
   );

@@ -13,6 +13,8 @@ const PERMIT_RETRY_MS = 2_000;
 /** As last heard, and when to ask again after a silence. */
 interface KeptPermit extends Permit {
   retryAt?: Millis;
+  /** Since when steps may start without a break. */
+  openSince?: Millis;
 }
 
 export const permitOf = (sql: Sql): KeptPermit | undefined => readMeta<KeptPermit>(sql, "permit");
@@ -27,6 +29,12 @@ export function permitDueAt(sql: Sql, now: Millis): Millis | undefined {
   return Math.max(permit.granted ? permit.expiresAt - PERMIT_MARGIN_MS : permit.expiresAt, permit.retryAt ?? 0);
 }
 
+/** Since when steps may start without a break, or undefined while they may not. */
+export function openSince(sql: Sql, now: Millis): Millis | undefined {
+  const permit = permitOf(sql);
+  return permit?.granted && !permit.frozen && permit.expiresAt > now ? (permit.openSince ?? 0) : undefined;
+}
+
 /** Keeps what the budget answered. A silence leaves a permit that still lives, and is no permit otherwise. */
 export function setPermit(tx: Tx, permit: Permit | null): null {
   const before = permitOf(tx.sql);
@@ -36,7 +44,8 @@ export function setPermit(tx: Tx, permit: Permit | null): null {
     before && lives
       ? { ...before, retryAt }
       : { granted: false, frozen: before?.frozen ?? false, expiresAt: retryAt, reason: "it does not answer" };
-  writeMeta(tx.sql, "permit", permit ?? silent);
+  const fresh = permit && { ...permit, openSince: lives ? (before.openSince ?? 0) : tx.now };
+  writeMeta(tx.sql, "permit", fresh ?? silent);
   if (permit?.granted && !lives) tx.ring();
   return null;
 }

@@ -1,0 +1,40 @@
+import { expect, it } from "vitest";
+import { World } from "./test-world.ts";
+
+const DAY_MS = 86_400_000;
+
+it("[J3][G6] time under the kill switch does not count against a step, whether it waits or was lost", () => {
+  const w = new World(2);
+  const job = w.install(["srv00000", "srv00001"]);
+  // One is lost in the middle, the other has not begun.
+  w.sync({ free: 1 });
+  w.do("fleet.poke", { frozen: true });
+  for (let t = 0; t < DAY_MS; t += 600_000) {
+    w.now += 600_000;
+    w.do("tick", {});
+  }
+  expect(Object.values(w.steps(job)).filter((s) => s === "unknown")).toHaveLength(1);
+  for (const target of w.ask("job", { job }).targets) expect(target.waitingOn).toContain("kill switch");
+  w.do("fleet.poke", { frozen: false });
+  w.permit();
+  // The agent is full for a while; the steps have waited for it since the thaw only.
+  for (let t = 0; t < 3_600_000; t += 600_000) {
+    w.now += 600_000;
+    w.do("tick", {});
+    w.sync({ free: 0 });
+  }
+  expect(w.ask("job", { job }).state).toBe("running");
+  w.work();
+  expect(w.ask("job", { job }).state).toBe("succeeded");
+});
+
+it("[J10] after the thaw the limit counts again", () => {
+  const w = new World(1);
+  const job = w.install(["srv00000"]);
+  w.do("fleet.poke", { frozen: true });
+  w.now += DAY_MS;
+  w.do("fleet.poke", { frozen: false });
+  w.permit();
+  for (let i = 0; i < 10 && w.ask("job", { job }).state !== "failed"; i++) w.alarm();
+  expect(w.ask("job", { job }).targets[0]?.failure?.code).toBe("agent_silent");
+});
