@@ -15,6 +15,7 @@ import {
 import { connect, createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { z } from "zod";
 import { judge, readWitness } from "../agents/simulator/witness.ts";
@@ -56,14 +57,36 @@ export class LocalRun {
   /** Everything that any process of this folder's runs has said. */
   said = "";
 
-  /** Starts `npm start -- --once --json` with more options. */
-  start(...args: string[]): Promise<Ended> {
-    const child = spawn(process.execPath, [join(root, "cli/run/start.ts"), "--once", "--json", ...args], {
+  #spawn(...args: string[]): ChildProcess & { stdout: Readable; stderr: Readable } {
+    const child = spawn(process.execPath, [join(root, "cli/run/start.ts"), "--json", ...args], {
       cwd: this.dir,
       env: { ...process.env, INIT_CWD: this.dir },
       stdio: ["ignore", "pipe", "pipe"],
     });
     this.#children.add(child);
+    return child;
+  }
+
+  /** Starts `npm start -- --json`, which stays up; resolves with the result once the rack is done. */
+  stay(...args: string[]): Promise<Result> {
+    const child = this.#spawn(...args);
+    child.stderr.on("data", (chunk: Buffer) => {
+      this.said += chunk.toString();
+    });
+    let stdout = "";
+    return new Promise((resolve, reject) => {
+      child.stdout.on("data", (chunk: Buffer) => {
+        stdout += chunk.toString();
+        const parsed = Result.safeParse(json(stdout.trimEnd().split("\n").at(-1) ?? ""));
+        if (parsed.success) resolve(parsed.data);
+      });
+      child.once("close", (code) => reject(new Error(`It ended with ${code}; it said:\n${this.said.slice(-2_000)}`)));
+    });
+  }
+
+  /** Starts `npm start -- --once --json` with more options. */
+  start(...args: string[]): Promise<Ended> {
+    const child = this.#spawn("--once", ...args);
     let stdout = "";
     let stderr = "";
     child.stdout.on("data", (chunk: Buffer) => {
@@ -190,6 +213,8 @@ export class Cable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #pulled = false;
+  /** HTTP requests that the agent has sent through it, a doorbell's among them. */
+  requests = 0;
 
   private constructor(run: LocalRun) {
     this.#run = run;
@@ -229,6 +254,9 @@ export class Cable {
         other.destroy();
       });
     }
+    near.on("data", (chunk: Buffer) => {
+      this.requests += chunk.toString("latin1").match(/(?:GET|POST) \/agent\/v1\/\w+ HTTP\/1\.1\r\n/g)?.length ?? 0;
+    });
     near.pipe(far);
     far.pipe(near);
   }
