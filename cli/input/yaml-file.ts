@@ -65,35 +65,56 @@ export async function readYamlFile(file: string, maxBytes: number): Promise<Read
     return faulty(file, [{ ...fault, file, line: 1, col: 1 }]);
   }
   const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  const deepest = document.errors.find((error) => error.code === "RESOURCE_EXHAUSTION");
+  // All that the parser says beside it follows from it.
+  if (deepest) return faulty(file, [yamlFault(deepest, file, lines)]);
   const faults = firstAtEachPlace(document.errors.map((error) => yamlFault(error, file, lines)));
   if (document.errors.some((error) => error.code !== "DUPLICATE_KEY")) return faulty(file, faults);
-  const aliases = aliasesOf(document);
-  const lost = aliases.flatMap((alias) => {
-    const target = alias.resolve(document);
-    if (target === undefined) return [aliasFault(alias, "has no anchor before it", file, lines)];
-    return holds(target, alias) ? [aliasFault(alias, "lies inside its own anchor", file, lines)] : [];
-  });
+  const aliases = readAliases(document);
+  const lost = aliases.flatMap(({ alias, wrong }) => (wrong ? [aliasFault(alias, wrong, file, lines)] : []));
   if (lost.length > 0) return faulty(file, [...faults, ...lost]);
+  const tooMuch = () =>
+    faulty(file, [...faults, aliasFault(aliases[0]?.alias, "and others stand for too much", file, lines)]);
+  // The library goes through the whole document for each.
+  if (aliases.length > MAX_ALIASES) return tooMuch();
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    // What the library throws for too many of them.
+    // What it throws when aliases of aliases come to more.
     if (!(error instanceof ReferenceError)) throw error;
-    return faulty(file, [...faults, aliasFault(aliases[0], "and others stand for too much", file, lines)]);
+    return tooMuch();
   }
   const locate = (fault: Fault): LocatedFault => ({ ...fault, file, ...placeOf(document, lines, fault) });
   return { ok: true, value: { file, value, faults, locate } };
 }
 
-function aliasesOf(document: Document.Parsed): Alias[] {
-  const aliases: Alias[] = [];
+interface AliasUse {
+  alias: Alias;
+  /** Why it stands for nothing. */
+  wrong: string | undefined;
+}
+
+/** Every alias in the order of the file; an anchor counts from where it stands, and may be given again. */
+function readAliases(document: Document.Parsed): AliasUse[] {
+  const anchors = new Map<string, Node>();
+  const uses: AliasUse[] = [];
   visit(document, {
-    Alias: (_, alias) => {
-      aliases.push(alias);
+    Node: (_, node) => {
+      if (!isAlias(node)) {
+        if (node.anchor !== undefined) anchors.set(node.anchor, node);
+        return;
+      }
+      const target = anchors.get(node.source);
+      const wrong = target
+        ? holds(target, node)
+          ? "lies inside its own anchor"
+          : undefined
+        : "has no anchor before it";
+      uses.push({ alias: node, wrong });
     },
   });
-  return aliases;
+  return uses;
 }
 
 function aliasFault(alias: Alias | undefined, why: string, file: string, lines: LineCounter): LocatedFault {
@@ -149,10 +170,13 @@ function yamlFault(error: YAMLError, file: string, lines: LineCounter): LocatedF
     const text = "a second YAML document begins here";
     return { ...at, code: "yaml_second_document", text, write: "one document per file, without --- in it" };
   }
+  if (error.code === "RESOURCE_EXHAUSTION") {
+    return { ...at, code: "yaml_too_deep", text: "this is nested too deeply", write: "ten levels at most" };
+  }
   return { ...at, code: "yaml_syntax", text: `this is no YAML: ${error.message}`, write: "YAML 1.2, one document" };
 }
 
-/** What the parser says next about the same place only follows from the first: of 20,000 open brackets it has much. */
+/** What the parser says next about the same place only follows from the first: of 100 open brackets, 100 things. */
 function firstAtEachPlace(faults: LocatedFault[]): LocatedFault[] {
   const seen = new Set<string>();
   return faults.filter(({ line, col }) => {

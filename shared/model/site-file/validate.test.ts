@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Fault } from "../../errors.ts";
 import { catalogOf } from "../device-type/catalog.ts";
 import type { DeviceType } from "../device-type/device-type.ts";
+import { nearest } from "./nearest.ts";
 import type { SiteFile } from "./schema.ts";
 import { validateSiteFile } from "./validate.ts";
 
@@ -318,6 +319,18 @@ it("lets half-depth gear share a unit, front and rear", () => {
   };
   expect(faultsOf(set(site(), "devices.3", rear))).toEqual([]);
   expect(faultsOf(set(site(), "devices.3", { ...rear, face: "front" }))).toMatchObject([{ code: "u_overlap" }]);
+});
+
+it("keeps the gateway that it proposes from being proposed to a device", () => {
+  const document = set(site(), "prefixes.0.gateway", "10.2.0.1") as object;
+  set(document, "devices.0.bmc.address", "10.2.0.10");
+  expect(faultsOf(document).map((fault) => fault.write)).toEqual(["10.20.0.1", "10.20.0.2 (in 10.20.0.0/24)"]);
+});
+
+it("takes a name that goes on after a separator for the one that is meant", () => {
+  expect(nearest("Ethernet49", ["Ethernet4", "Ethernet48", "Ethernet49/1", "Ethernet490"])).toBe("Ethernet49/1");
+  expect(nearest("r1", ["r10", "r2"])).toBe("r10");
+  expect(nearest("", ["-"])).toBe("-");
 });
 
 it("proposes each free unit and each free address once", () => {
