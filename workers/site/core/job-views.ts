@@ -41,11 +41,11 @@ const parse = <T>(text: string | null): T | null => (text === null ? null : (JSO
 /** In words, what an open step waits for. */
 export function stepWaitingOn({ sql, now }: Pick<Seen, "sql" | "now">, step: StepRow): string | null {
   const body = stepBody(step);
-  const start = mayStart(sql, now);
   switch (step.state) {
     case "blocked":
       return `step ${body.needs.join(", ")} to succeed`;
     case "ready": {
+      const start = mayStart(sql, now);
       if (!start.ok) return start.waitingOn;
       const failure = parse<Failure>(step.failure);
       if (step.at !== null && step.at > now && failure)
@@ -55,8 +55,10 @@ export function stepWaitingOn({ sql, now }: Pick<Seen, "sql" | "now">, step: Ste
     case "leased":
     case "running":
       return body.waitingOn;
-    case "unknown":
+    case "unknown": {
+      const start = mayStart(sql, now);
       return start.ok ? `an agent to read how the last attempt of ${body.name} ended` : start.waitingOn;
+    }
     case "succeeded":
     case "failed":
     case "skipped":
