@@ -67,6 +67,9 @@ function resolve({ id, doc, asset, media }: PlanDevice, images: Image[]): Outcom
   }));
   const medium = frozen.find((m) => m.chosen);
   if (!medium) return refuse("disk_missing", `${name} has no drive with the serial ${install.systemDrive}.`);
+  const state = media.find((m) => m.id === medium.id)?.state;
+  if (state !== "present" && state !== "erased")
+    return refuse("disk_missing", `The drive ${medium.serial} of ${name} is recorded as ${state}.`);
   const target: PlanTarget = {
     device: id,
     name,

@@ -67,6 +67,12 @@ function heldBefore(tx: Tx, device: string): Held | undefined {
   return text ? (JSON.parse(text) as Held) : undefined;
 }
 
+/** Until when an agent may still be in a call on the device; undefined when none can be. */
+export function heldUntil(tx: Tx, device: string): Millis | undefined {
+  const held = heldBefore(tx, device);
+  return held && held.until > tx.now ? held.until : undefined;
+}
+
 /**
  * The target ends although an agent has not said that its attempt did (a cancel, a deadline, a loss): the device stays
  * closed to others until that agent's lease and call have run out.
