@@ -1,16 +1,35 @@
-import { existsSync } from "node:fs";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 
 const ignored = ["**/node_modules/**", "**/dist/**", "**/.turnup/**", "**/.wrangler/**"];
 
+/** Long runs in real time, for `.ci/run` only; elsewhere their tests are left out. They wait more than they work. */
+const long = ["lab/chaos.system.test.ts", "lab/idle.system.test.ts"];
+
 const node: TestProjectConfiguration = {
   test: {
     name: "node",
     include: ["**/*.test.ts"],
-    exclude: [...ignored, "**/*.workers.test.ts"],
+    exclude: [...ignored, "**/*.workers.test.ts", "**/*.system.test.ts"],
     testTimeout: 20_000,
   },
+};
+
+/** Starts processes of its own, whole racks of them: one file at a time, after all others, so that none starves another. */
+const system: TestProjectConfiguration = {
+  test: {
+    name: "system",
+    include: ["**/*.system.test.ts"],
+    exclude: [...ignored, ...long],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    fileParallelism: false,
+    sequence: { groupOrder: 1 },
+  },
+};
+
+const longRuns: TestProjectConfiguration = {
+  test: { name: "long", include: long, exclude: ignored, hookTimeout: 60_000, sequence: { groupOrder: 2 } },
 };
 
 /** Runs inside workerd, with the bindings that wrangler.toml declares and D1's migrations at hand. */
@@ -35,7 +54,7 @@ async function workers(): Promise<TestProjectConfiguration> {
 
 export default defineConfig(async () => ({
   test: {
-    projects: existsSync("wrangler.toml") && existsSync("workers/index.ts") ? [node, await workers()] : [node],
+    projects: [node, await workers(), system, ...(process.env.TURNUP_CI === "1" ? [longRuns] : [])],
     reporters: ["./scripts/reporter.ts"],
     // The machine has few cores, and system tests start processes of their own.
     maxWorkers: 2,

@@ -4,11 +4,10 @@ import { seededRandom } from "../agents/simulator/faults.ts";
 import { Cable, LocalRun } from "./local-run.ts";
 
 /** Runs in `.ci/run` only: five racks, each with planted faults and everything else done to it at random moments. */
-const inCi = process.env.TURNUP_CI === "1";
 const RUNS = 5;
 const first = Number(process.env.TURNUP_SEED ?? Date.now() % 1_000_000);
 
-describe.runIf(inCi)("a rack, with everything going wrong at random moments", { timeout: 300_000 }, () => {
+describe("a rack, with everything going wrong at random moments", { timeout: 300_000 }, () => {
   let run: LocalRun;
   let cable: Cable | undefined;
   afterEach(async () => {
