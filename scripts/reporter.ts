@@ -4,6 +4,16 @@ import { sharedData } from "../lab/shared-data.ts";
 
 /** Says what failed and was skipped, and ends in one line that a script can read. */
 export default class CountingReporter extends MinimalReporter {
+  /** One line per file: a run of minutes must not look dead. Failures are told at length by the reporter below this one. */
+  override onTestModuleEnd(module: TestModule): void {
+    super.onTestModuleEnd(module);
+    if (!module.ok()) return;
+    const tests = [...module.children.allTests()].length;
+    this.ctx.logger.log(
+      `ok  ${module.relativeModuleId} (${tests}, ${(module.diagnostic().duration / 1000).toFixed(1)} s)`,
+    );
+  }
+
   override onTestRunEnd(
     modules: ReadonlyArray<TestModule>,
     errors: ReadonlyArray<SerializedError>,
