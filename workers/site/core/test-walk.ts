@@ -9,7 +9,7 @@ import { firstBreak, GENESIS } from "./ledger.ts";
 import { OPEN_STEPS } from "./step-rows.ts";
 import { seeded, server, sha256, siteOf, World } from "./test-world.ts";
 
-const SERVERS = 4;
+const SERVERS = 6;
 /** Rounds in which everything must have ended once faults stop. */
 const MAX_ROUNDS = 400;
 
@@ -33,6 +33,7 @@ class WalkAgent {
   revoked = false;
   /** Not heard before this time. */
   awayUntil = 0;
+  heardAt = 0;
   constructor(id: string) {
     this.id = id;
   }
@@ -64,6 +65,7 @@ export class RandomWalk {
   readonly #succeeded = new Set<string>();
   readonly #cancelled = new Map<string, number>();
   readonly #ended = new Set<string>();
+  readonly #owners = new Map<string, WalkAgent>();
   #keys = 0;
   #agentsMade = 0;
   #ledgerHead = { seq: 0, hash: GENESIS };
@@ -102,26 +104,30 @@ export class RandomWalk {
     const agent = this.#one(this.#agents.filter((a) => !a.revoked));
     const r = this.#random();
     const say = (what: string) => this.log.push(`${w.now % 1e9} ${what}`);
-    if (r < 0.4 && agent && agent.awayUntil <= w.now) {
+    if (r < 0.57 && agent && agent.awayUntil <= w.now) {
       this.#end(agent, 0.8);
       say(`sync ${agent.id.slice(-4)}`);
       this.#sync(agent, true);
-    } else if (r < 0.55) {
+    } else if (r < 0.7) {
       const jump = this.#one([500, 5000, 31_000, 61_000, 130_000, this.#chance(0.1) ? 7 * 3_600_000 : 900]) ?? 0;
       say(`clock +${jump}`);
       this.#advance(jump);
-    } else if (r < 0.65) {
+    } else if (r < 0.76) {
       this.#create(say);
-    } else if (r < 0.69) {
+    } else if (r < 0.768) {
       const job = this.#one(this.#jobs().filter((j) => !isFinal.job(j.state)));
       if (job && this.#try("job.cancel", { job: job.id, actor: "token:walk", reason: "" })) {
         say(`cancel ${job.id.slice(-4)}`);
         this.#cancelled.set(job.id, this.#attempts(job.id));
+        // Often somebody tries again at once, and any agent may come for it.
+        const names = w.ask("job", { job: job.id }).targets.map((t) => t.name);
+        if (this.#chance(0.7)) this.#create(say, names);
+        if (agent && this.#chance(0.7)) this.#sync(agent, false);
       }
-    } else if (r < 0.74) {
+    } else if (r < 0.8) {
       w.evict();
       say("evict");
-    } else if (r < 0.79) {
+    } else if (r < 0.84) {
       const past = this.#one(this.#past);
       if (past && !past.agent.revoked) {
         say(`old report of ${past.agent.id.slice(-4)}`);
@@ -131,7 +137,7 @@ export class RandomWalk {
           request: this.#request({ holding, reports: [past.report, past.report], free: 0 }),
         });
       }
-    } else if (r < 0.83) {
+    } else if (r < 0.86) {
       const frozen = this.#chance(0.4);
       say(`frozen ${frozen}`);
       w.do("fleet.poke", { frozen });
@@ -145,18 +151,18 @@ export class RandomWalk {
           ? null
           : { granted: granted && !frozen, frozen, expiresAt: w.now + life, reason: "walk" },
       });
-    } else if (r < 0.93 && agent) {
+    } else if (r < 0.925 && agent) {
       say(`restart ${agent.id.slice(-4)}`);
       this.#restart(agent);
-    } else if (r < 0.96 && agent) {
+    } else if (r < 0.945 && agent) {
       agent.awayUntil = w.now + this.#below(600_000);
       say(`away ${agent.id.slice(-4)}`);
-    } else if (r < 0.965 && agent) {
+    } else if (r < 0.95 && agent) {
       say(`revoke ${agent.id.slice(-4)}`);
       w.do("agent.revoke", { agent: agent.id, actor: "token:walk" });
       agent.revoked = true;
       this.#agents.push(this.#enroll());
-    } else if (r < 0.98) {
+    } else if (r < 0.97) {
       const site = siteOf(SERVERS);
       const n = this.#below(SERVERS);
       site.devices[n] = { ...server(n), u: 1 + this.#below(40) };
@@ -186,9 +192,9 @@ export class RandomWalk {
     w.do("tick", {});
   }
 
-  #create(say: (what: string) => void): void {
+  #create(say: (what: string) => void, wanted?: string[]): void {
     const names = siteOf(SERVERS).devices.map((d) => d.name);
-    const targets = names.filter(() => this.#chance(0.4));
+    const targets = wanted ?? names.filter(() => this.#chance(0.4));
     this.#keys += 1;
     const out = this.#try("job.create", {
       key: `w${this.#keys}`,
@@ -211,13 +217,13 @@ export class RandomWalk {
         failure: { code: this.#one(codes) ?? "agent_defect", detail: "walk" },
       });
       const over =
-        r < 0.86
+        r < 0.9
           ? {}
-          : r < 0.92
+          : r < 0.94
             ? failed(passing)
-            : r < 0.94
+            : r < 0.95
               ? failed(lasting)
-              : r < 0.955
+              : r < 0.975
                 ? failed(asking)
                 : { outcome: "unknown" as const };
       this.#finish(agent, this.#w.report(lease, over));
@@ -260,6 +266,7 @@ export class RandomWalk {
         step: lease.step,
         percent: this.#below(100),
       }));
+    agent.heardAt = w.now;
     const open = this.#mayStart();
     const known = open
       ? undefined
@@ -277,6 +284,11 @@ export class RandomWalk {
       if (known && !known.has(lease.id)) throw new Error(`a step started without a permit: ${lease.name}`);
       if (this.#succeeded.has(`${lease.job}/${lease.step}`))
         throw new Error(`${lease.name} is run again after it succeeded`);
+      // L2: a target stays with its agent while that one is there.
+      const owner = this.#owners.get(`${lease.job}/${lease.target.device}`);
+      if (owner && owner !== agent && !owner.revoked && owner.heardAt + LEASE_TTL_MS > w.now)
+        throw new Error(`[L2] ${lease.name} was taken from an agent that is there`);
+      this.#owners.set(`${lease.job}/${lease.target.device}`, agent);
       if (this.#ended.has(lease.job)) throw new Error(`a lease of the ended ${lease.job}`);
     }
     // The reply may be lost: then nothing of it is known to the agent.
