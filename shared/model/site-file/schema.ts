@@ -16,59 +16,96 @@ export const limits = {
   text: 200,
 } as const;
 
-const text = (description: string) => z.string().min(1).max(limits.text).describe(description);
+/** A text; the example stands in advice and in editors, and every key that must be there has one. */
+const text = (description: string, example?: string) =>
+  z
+    .string()
+    .min(1)
+    .max(limits.text)
+    .meta({ description, ...(example === undefined ? {} : { examples: [example] }) });
 /** A text whose form editors check by the pattern and we by code, with a better answer. */
-const formed = (description: string, pattern: string) => text(description).meta({ description, pattern });
+const formed = (description: string, pattern: string, example?: string) => text(description, example).meta({ pattern });
 const bounded = <T extends z.ZodType>(item: T, max: number, description: string) =>
   z.array(item).max(max).describe(description);
 
 const NAME = "^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$";
 export const nameForm = new RegExp(NAME);
-const name = (of: string) => formed(`Name of the ${of}: lower-case letters, digits, dots and hyphens`, NAME);
+const name = (of: string, example: string) =>
+  formed(`Name of the ${of}: lower-case letters, digits, dots and hyphens`, NAME, example);
 const mac = formed("MAC address as on the label, with colons", "^([0-9A-Fa-f]{2}:){5}[0-9A-Fa-f]{2}$");
-const serial = (of: string) => text(`Serial number of the ${of}, exactly as on its label; put it in quotes`);
-const bytes = (description: string) => z.number().int().positive().max(Number.MAX_SAFE_INTEGER).describe(description);
-const typeRef = formed("A device type of the library, as Manufacturer/Model: Dell/PowerEdge R650", "^[^/]+/.+$");
+const serial = (of: string) => text(`Serial number of the ${of}, exactly as on its label; put it in quotes`, "4XK0QW3");
+const bytes = (description: string, example: number) =>
+  z
+    .number()
+    .int()
+    .positive()
+    .max(Number.MAX_SAFE_INTEGER)
+    .meta({ description, examples: [example] });
+const typeRef = formed(
+  "A device type of the library, as Manufacturer/Model: Dell/PowerEdge R650",
+  "^[^/]+/.+$",
+  "Dell/PowerEdge R650",
+);
 const DRIVE_BAY = "^[A-Za-z0-9][A-Za-z0-9 ._:-]{0,62}$";
 export const driveBayForm = new RegExp(DRIVE_BAY);
 
 const Port = z.strictObject({
-  name: text("Name of the port, as cables will call it"),
-  type: text("Type in NetBox's words, as 25gbase-x-sfp28"),
+  name: text("Name of the port, as cables will call it", "OCP 1"),
+  type: text("Type in NetBox's words, as 25gbase-x-sfp28", "25gbase-x-sfp28"),
 });
 
 export const SiteHead = z.strictObject({
-  name: formed("Name of the site: 2 to 31 lower-case letters, digits and hyphens", "^[a-z][a-z0-9-]{1,30}$"),
-  locationHint: LocationHint.describe("Where the site's object should live; fixed once the site exists"),
-  jurisdiction: Jurisdiction.describe("Where its data may live; fixed once the site exists"),
+  name: formed("Name of the site: 2 to 31 lower-case letters, digits and hyphens", "^[a-z][a-z0-9-]{1,30}$", "ams01"),
+  locationHint: LocationHint.meta({
+    description: "Where the site's object should live; fixed once the site exists",
+    examples: ["weur"],
+  }),
+  jurisdiction: Jurisdiction.meta({
+    description: "Where its data may live; fixed once the site exists",
+    examples: ["eu"],
+  }),
 });
 
 export const ImageEntry = z.strictObject({
-  name: text("File name in the agent's image folder"),
-  sha256: formed("SHA-256 of the whole file, 64 lower-case hex digits", "^[0-9a-f]{64}$"),
-  sizeBytes: bytes("Size of the file in bytes"),
+  name: text("File name in the agent's image folder", "ubuntu-24.04.img"),
+  sha256: formed("SHA-256 of the whole file, 64 lower-case hex digits", "^[0-9a-f]{64}$", "0123456789abcdef".repeat(4)),
+  sizeBytes: bytes("Size of the file in bytes", 2361393152),
 });
 
 export const HardwareClass = z.strictObject({
-  name: name("hardware class"),
+  name: name("hardware class", "compute"),
   deviceType: typeRef,
   cpus: z
     .strictObject({
-      count: z.number().int().min(1).max(64).describe("Sockets filled"),
+      count: z
+        .number()
+        .int()
+        .min(1)
+        .max(64)
+        .meta({ description: "Sockets filled", examples: [2] }),
       model: text("Model as the CPU names itself").optional(),
       coresEach: z.number().int().min(1).max(1024).optional().describe("Cores per socket"),
     })
     .describe("CPUs"),
   memory: z
     .strictObject({
-      modules: z.number().int().min(1).max(1024).describe("Memory modules fitted"),
-      sizeMiBEach: z.number().int().positive().describe("MiB per module"),
+      modules: z
+        .number()
+        .int()
+        .min(1)
+        .max(1024)
+        .meta({ description: "Memory modules fitted", examples: [8] }),
+      sizeMiBEach: z
+        .number()
+        .int()
+        .positive()
+        .meta({ description: "MiB per module", examples: [32768] }),
     })
     .describe("Memory"),
   drives: bounded(
     z.strictObject({
-      bay: formed("Bay, as printed on the chassis", DRIVE_BAY),
-      sizeBytes: bytes("Exact size in bytes, as the drive reports it (480 GB: 480103981056)"),
+      bay: formed("Bay, as printed on the chassis", DRIVE_BAY, "Bay 0"),
+      sizeBytes: bytes("Exact size in bytes, as the drive reports it (480 GB: 480103981056)", 480103981056),
       protocol: z.enum(["NVMe", "SATA", "SAS"]).describe("How it is attached"),
       mediaType: z.enum(["SSD", "HDD"]).describe("What it is"),
       model: text("Model as the drive names itself").optional(),
@@ -78,7 +115,7 @@ export const HardwareClass = z.strictObject({
   ),
   nics: bounded(
     z.strictObject({
-      bay: text("A module bay or device bay of the device type"),
+      bay: text("A module bay or device bay of the device type", "OCP"),
       model: text("Model of the card").optional(),
       ports: bounded(Port, 64, "Its network ports"),
     }),
@@ -87,34 +124,55 @@ export const HardwareClass = z.strictObject({
   ).optional(),
   ports: bounded(Port, 64, "Ports on the board that the device type does not list").optional(),
   bmcPort: text("The BMC's port; may be left out when the type marks exactly one as mgmt_only").optional(),
-  bootPort: text("The port that boots from the network"),
-  systemDrive: text("Bay of the drive that takes the image"),
-  image: text("One of `images`"),
+  bootPort: text("The port that boots from the network", "OCP 1"),
+  systemDrive: text("Bay of the drive that takes the image", "Bay 0"),
+  image: text("One of `images`", "ubuntu-24.04.img"),
 });
 export type HardwareClass = z.infer<typeof HardwareClass>;
 
 export const Vlan = z.strictObject({
-  name: name("VLAN"),
-  vid: z.number().int().min(1).max(4094).describe("VLAN id"),
+  name: name("VLAN", "management"),
+  vid: z
+    .number()
+    .int()
+    .min(1)
+    .max(4094)
+    .meta({ description: "VLAN id", examples: [10] }),
 });
 
 export const Prefix = z.strictObject({
-  prefix: text("IPv4 or IPv6 network, as 10.20.0.0/24 or fd00:20:6::/64"),
+  prefix: text("IPv4 or IPv6 network, as 10.20.0.0/24 or fd00:20:6::/64", "10.20.0.0/24"),
   gateway: text("Address of its router; must lie in the prefix").optional(),
   vlan: text("One of `vlans`").optional(),
   role: text("What it is for: management, production …").optional(),
 });
 
 export const Rack = z.strictObject({
-  name: name("rack"),
-  heightU: z.number().int().min(1).max(100).describe("Rack units, counted from 1 at the bottom"),
+  name: name("rack", "r01"),
+  heightU: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .meta({
+      description: "Rack units, counted from 1 at the bottom",
+      examples: [42],
+    }),
 });
 
 export const Device = z.strictObject({
-  name: name("device"),
-  role: text("What it is there for: compute, tor-switch …"),
-  rack: text("One of `racks`"),
-  u: z.number().min(1).max(100).multipleOf(0.5).describe("Lowest rack unit it fills"),
+  name: name("device", "web-01"),
+  role: text("What it is there for: compute, tor-switch …", "compute"),
+  rack: text("One of `racks`", "r01"),
+  u: z
+    .number()
+    .min(1)
+    .max(100)
+    .multipleOf(0.5)
+    .meta({
+      description: "Lowest rack unit it fills",
+      examples: [10],
+    }),
   face: z.enum(["front", "rear"]).optional().describe("Side it is mounted at, for half-depth gear; front if left out"),
   deviceType: typeRef.optional().describe("For gear that Turnup does not install, as switches: Manufacturer/Model"),
   hardwareClass: text("For machines to install: one of `hardwareClasses`").optional(),
@@ -128,7 +186,7 @@ export const Device = z.strictObject({
   media: z.record(text("Bay"), serial("drive")).optional().describe("Serial of the drive in each bay of the class"),
   interfaces: bounded(
     z.strictObject({
-      name: text("A port of the device type or of the hardware class"),
+      name: text("A port of the device type or of the hardware class", "OCP 1"),
       mac: mac.optional(),
       addresses: bounded(text("Address with its prefix length, as 10.20.20.11/24"), 64, "Addresses").optional(),
     }),
@@ -137,12 +195,13 @@ export const Device = z.strictObject({
   ).optional(),
   bmc: z
     .strictObject({
-      address: text("IPv4 or IPv6 address, without prefix length"),
+      address: text("IPv4 or IPv6 address, without prefix length", "10.20.0.11"),
       scheme: z.enum(["http", "https"]).optional().describe("https if left out"),
       port: z.number().int().min(1).max(65535).optional().describe("443 for https and 80 for http if left out"),
       secret: formed(
         "Where the agent's vault keeps user and password; never the password itself",
         "^vault:[a-z0-9][a-z0-9/_.-]*$",
+        "vault:ams01/bmc/web-01",
       ),
       mac: mac.optional(),
     })
@@ -151,10 +210,20 @@ export const Device = z.strictObject({
 });
 export type Device = z.infer<typeof Device>;
 
+/** Which of the optional keys a device needs depends on what it is; a switch needs the least. */
+const exampleDevice = {
+  name: "tor-a",
+  role: "tor-switch",
+  rack: "r01",
+  u: 42,
+  deviceType: "Arista/DCS-7050SX3-48YC8-F",
+  asset: { serial: "JPE21140001" },
+};
+
 const END = "^[a-z0-9][a-z0-9.-]*:.+$";
 export const Cable = z.strictObject({
-  a: formed("One end, as device:port", END),
-  b: formed("The other end, as device:port", END),
+  a: formed("One end, as device:port", END, "web-01:OCP 1"),
+  b: formed("The other end, as device:port", END, "tor-a:Ethernet1"),
 });
 export type Cable = z.infer<typeof Cable>;
 
@@ -176,7 +245,11 @@ export const SiteFile = z
     vlans: bounded(Vlan, 4094, "VLANs").optional(),
     prefixes: bounded(Prefix, 5_000, "Networks; every address must lie in one").optional(),
     racks: bounded(Rack, limits.racks, "Racks"),
-    devices: bounded(Device, limits.devices, "Devices: a named place in the network, and the article that fills it"),
+    devices: bounded(
+      Device,
+      limits.devices,
+      "Devices: a named place in the network, and the article that fills it",
+    ).meta({ examples: [[exampleDevice]] }),
     cables: bounded(Cable, limits.cables, "Network cables").optional(),
   })
   .meta({ title: "Turnup site file", description: "One data center as Turnup should bring it into service" });

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { bare, exampleOf, flow } from "./example.ts";
 import { type Faults, pointerTo } from "./faults.ts";
 import { instead, oneOf } from "./nearest.ts";
 
@@ -27,15 +28,16 @@ function report(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue, faul
   const found = valueAt(value, path);
   // A7: what stands at a secret may be a password by mistake.
   const quoted = path.at(-1) === "secret" ? "something else" : shown(found);
-  if (found === undefined) {
-    faults.addBroken("missing_key", pointer, `${key} is missing`, `${key}: ${what || wanted(issue)}`);
-  } else if (found === null) {
-    faults.addBroken("missing_key", pointer, `${key} has no value`, `${key}: ${what || wanted(issue)}`);
+  if (path.length === 0 && (found === undefined || found === null)) {
+    faults.addBroken("missing_key", pointer, "the file is empty", written(about, path));
+  } else if (found === undefined || found === null) {
+    const text = `${key} ${found === null ? "has no value" : "is missing"}`;
+    faults.addBroken("missing_key", pointer, text, remarked(written(about, path), allowedBy(issue) ?? what));
   } else if (issue.code === "invalid_type" && issue.expected === "string" && typeof found !== "object") {
     const write = `${key}: "…", in quotes, exactly as printed`;
     faults.addBroken("not_text", pointer, `${key} is ${quoted}, which YAML reads as no text`, write);
   } else if (issue.code === "invalid_type") {
-    const write = `${key}: ${wanted(issue)}${what ? ` (${what})` : ""}`;
+    const write = remarked(written(about, path), what ? `${wanted(issue)}: ${what}` : wanted(issue));
     faults.addBroken("wrong_type", pointer, `${key} is ${quoted}`, write);
   } else if (issue.code === "invalid_value") {
     const allowed = issue.values.map(String);
@@ -44,6 +46,22 @@ function report(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue, faul
   } else {
     faults.addBroken("value_out_of_range", pointer, `${key} is ${quoted}`, `${key}: ${bounds(issue)}`);
   }
+}
+
+/** What may stand at the path, as it would be written there. */
+function written(about: z.ZodType | undefined, path: readonly PropertyKey[]): string {
+  const example = flow(exampleOf(about));
+  const last = path.at(-1);
+  if (last === undefined) return example;
+  return typeof last === "number" ? `- ${example}` : `${cut(String(last))}: ${example}`;
+}
+
+const remarked = (write: string, remark: string): string => (remark === "" ? write : `${write} # ${remark}`);
+
+/** The choice, where there is one; of a single value the example says it all. */
+function allowedBy(issue: z.core.$ZodIssue): string | undefined {
+  if (issue.code !== "invalid_value") return undefined;
+  return issue.values.length > 1 ? oneOf(issue.values.map(String), 20) : "";
 }
 
 function unknownKey(about: z.ZodType | undefined, path: PropertyKey[], key: string, faults: Faults): void {
@@ -76,30 +94,26 @@ const words: Record<string, string> = {
 };
 
 function wanted(issue: z.core.$ZodIssue): string {
-  if (issue.code === "invalid_value") return oneOf(issue.values.map(String), 20);
   return issue.code === "invalid_type" ? (words[issue.expected] ?? `a ${issue.expected}`) : "a value";
 }
 
 function bounds(issue: z.core.$ZodIssue): string {
   switch (issue.code) {
     case "too_small":
-      return issue.origin === "string" ? "a text that is not empty" : `at least ${issue.minimum}`;
+      if (issue.origin === "string") return "a text that is not empty";
+      return `${issue.inclusive === false ? "more than" : "at least"} ${issue.minimum}`;
     case "too_big": {
       const unit = issue.origin === "string" ? " characters" : issue.origin === "array" ? " entries" : "";
       return `at most ${issue.maximum}${unit}`;
     }
     case "not_multiple_of":
       return `a multiple of ${issue.divisor}`;
+    case "custom":
+    case "invalid_format":
+      return issue.message;
     default:
       return "a value as the schema has it";
   }
-}
-
-/** The schema without its optional wrappers. */
-function bare(schema: unknown): unknown {
-  let inner = schema;
-  while (inner instanceof z.ZodOptional) inner = inner.unwrap();
-  return inner;
 }
 
 function childOf(schema: unknown, key: PropertyKey): unknown {
