@@ -11,7 +11,7 @@ export function agentCommands(agent: Command, use: { cli: Cli; exit: Exit }): vo
   const { cli } = use;
 
   does(
-    agent.command("list").description("the agents").option("--site <site>", "of one site, with who is there now"),
+    agent.command("list").description("the agents").option("--site <site>", "only of this site"),
     use,
     async (_, options) => {
       const client = clientOf(cli);
@@ -22,7 +22,7 @@ export function agentCommands(agent: Command, use: { cli: Cli; exit: Exit }): vo
         a.version,
         moment(a.enrolledAt),
         a.lastSeenAt === null ? "" : moment(a.lastSeenAt),
-        a.doorbell ? "yes" : "no",
+        a.doorbell === null ? "unknown" : a.doorbell ? "yes" : "no",
         a.revokedAt === null ? "" : moment(a.revokedAt),
       ]);
       const titles = ["id", "name", "version", "enrolled (UTC)", "last seen (UTC)", "doorbell", "revoked"];
@@ -44,7 +44,11 @@ export function agentCommands(agent: Command, use: { cli: Cli; exit: Exit }): vo
     use,
     async ([site = ""], options) => {
       const made = await clientOf(cli).enrolToken(site, seconds(options, "ttl"));
-      return { json: made, lines: [made.token] };
+      return {
+        json: made,
+        lines: [made.token],
+        notes: [`For one agent of ${made.siteName}, once, until ${moment(made.expiresAt)} UTC.`],
+      };
     },
   );
 

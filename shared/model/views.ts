@@ -70,8 +70,8 @@ export const AgentView = z.object({
   revokedAt: z.number().nullable(),
   /** When its last sync or heartbeat came in; kept in memory, so null just after the object woke. */
   lastSeenAt: z.number().nullable(),
-  /** Whether its doorbell is connected. */
-  doorbell: z.boolean(),
+  /** Whether its doorbell is connected; null: not known, its site did not answer. */
+  doorbell: z.boolean().nullable(),
 });
 export type AgentView = z.infer<typeof AgentView>;
 

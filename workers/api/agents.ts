@@ -1,11 +1,12 @@
 /** Agents of sites, and the one-time tokens by which they enrol. */
+import type { Context } from "hono";
 import { z } from "zod";
 import { newSecret } from "../../shared/ids.ts";
 import { AgentView, pageOf } from "../../shared/model/views.ts";
 import { sha256 } from "../site/platform.ts";
 import { PageQuery, Ref } from "./input.ts";
 import { listPage } from "./read-session.ts";
-import { json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
+import { type AppEnv, json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
 const tags = ["Agents"];
@@ -29,15 +30,18 @@ export const agents = () =>
           path: "/v1/agents",
           auth: needs("viewer"),
           tags,
-          summary: "Agents: of one site with who is there now, or across sites without",
+          summary:
+            "Agents with who is there now: of one site, or across sites; doorbell is null where a site did not answer",
           request: { query: PageQuery.extend({ site: Ref.optional() }) },
         },
         { 200: json(pageOf(AgentView), "One page.") },
       ),
       async (c) => {
         const { site, ...page } = c.req.valid("query");
-        if (site === undefined)
-          return c.json(await listPage<AgentView>(c, "rm_agent", { ...page, sites: c.var.principal.sites }), 200);
+        if (site === undefined) {
+          const listed = await listPage<AgentView>(c, "rm_agent", { ...page, sites: c.var.principal.sites });
+          return c.json({ ...listed, items: await withPresence(c, listed.items) }, 200);
+        }
         const { object } = await siteFor(c, site);
         return c.json({ items: unwrap(await object.ask("agents", { presence: [] })), next: null }, 200);
       },
@@ -85,3 +89,23 @@ export const agents = () =>
         return c.json({ token, site: row.id, siteName: row.name, expiresAt }, 201);
       },
     );
+
+/** Sites asked at a time; a page names at most as many sites as it has rows. */
+const AT_ONCE = 20;
+
+/** Who is there now is known to the sites' objects alone, in memory; where one does not answer it is unknown. */
+async function withPresence(c: Context<AppEnv>, listed: readonly AgentView[]): Promise<AgentView[]> {
+  const sites = [...new Set(listed.map((agent) => agent.site))];
+  const now = new Map<string, AgentView>();
+  for (let at = 0; at < sites.length; at += AT_ONCE) {
+    const answers = await Promise.allSettled(
+      sites.slice(at, at + AT_ONCE).map(async (site) => {
+        const { object } = await siteFor(c, site);
+        return unwrap(await object.ask("agents", { presence: [] }));
+      }),
+    );
+    for (const answer of answers)
+      if (answer.status === "fulfilled") for (const agent of answer.value) now.set(agent.id, agent);
+  }
+  return listed.map((agent) => now.get(agent.id) ?? { ...agent, lastSeenAt: null, doorbell: null });
+}

@@ -12,9 +12,11 @@ export async function listPage<T>(
   c: Context<AppEnv>,
   table: ReadTable,
   input: ListInput,
+  /** Which copy may answer a caller who sends no bookmark. */
+  otherwise: "first-unconstrained" | "first-primary" = "first-unconstrained",
 ): Promise<{ items: T[]; next: string | null }> {
   const given = c.req.header(BOOKMARK);
-  const session = c.env.DB.withSession(given !== undefined && FORM.test(given) ? given : "first-unconstrained");
+  const session = c.env.DB.withSession(given !== undefined && FORM.test(given) ? given : otherwise);
   const page = await list<T>(session, table, input);
   const bookmark = session.getBookmark();
   if (bookmark !== null) c.header(BOOKMARK, bookmark);

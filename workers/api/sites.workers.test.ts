@@ -64,6 +64,12 @@ describe("sites", () => {
     expect(ledger.items.map((event) => event.seq)).toEqual(ledger.items.map((_, i) => i + 1));
   });
 
+  it("are listed with their counts as soon as the import is answered", async () => {
+    await makeSite("at-once", 3);
+    const { items } = await did<Page<SiteView>>("GET", "/v1/sites");
+    expect(items.find((site) => site.name === "at-once")).toMatchObject({ revision: 1, racks: 1, devices: 3 });
+  });
+
   it("refuse a file with faults, each with its pointer and what to write, and change nothing", async () => {
     await makeSite("faulty");
     const document = siteDocument("faulty");
