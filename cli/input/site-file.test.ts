@@ -58,10 +58,32 @@ it("finds a type in the second library, and prefers the later one of two", async
 });
 
 describe("the library", () => {
-  it("is shown where it is named when the folder is missing", async () => {
-    expect(await faultsOf(put("site.yaml", siteOf("Acme/One")))).toEqual([
-      "site.yaml:3 library_missing a folder, relative to this file",
-      "site.yaml:6 device_type_unknown a type of a folder named in deviceTypeLibrary",
+  it("is shown where it is named when the folder is missing, and no type is missed beside it", async () => {
+    const lost = "site.yaml:3 library_missing a folder, relative to this file";
+    expect(await faultsOf(put("site.yaml", siteOf("Acme/One")))).toEqual([lost]);
+    put("own/Acme/one.yaml", switchOf("Acme", "One"));
+    expect(await faultsOf(put("site.yaml", siteOf("Zeta/Two", "[types, own]")))).toEqual([lost]);
+  });
+
+  it("hides no other fault when the folder is missing", async () => {
+    const node = (name: string, u: number) =>
+      `  - { name: ${name}, role: compute, rack: r01, u: ${u}, hardwareClass: web, asset: { serial: S-${name} }, ` +
+      `media: { Bay 0: D-${name} }, bmc: { address: 10.0.0.${u}, secret: vault:a } }\n`;
+    const more = `${node("n1", 2)}${node("n2", 2)}${node("n3", 9)}hardwareClasses:
+  - { name: web, deviceType: Acme/Two, cpus: { count: 1 }, memory: { modules: 1, sizeMiBEach: 1024 }, bootPort: e1,
+      drives: [{ bay: Bay 0, sizeBytes: 9, protocol: SATA, mediaType: SSD }], systemDrive: Bay 1, image: none }
+prefixes: [{ prefix: 10.0.0.0/24 }]
+`;
+    const codes = (await faultsOf(put("site.yaml", siteOf("Acme/One", "[types]", more)))).map((line) =>
+      line.split(" ").slice(0, 2).join(" "),
+    );
+    expect(codes.sort()).toEqual([
+      "site.yaml:12 image_unknown",
+      "site.yaml:12 system_drive_empty",
+      "site.yaml:3 library_missing",
+      "site.yaml:8 address_duplicate",
+      "site.yaml:8 u_overlap",
+      "site.yaml:9 u_beyond_rack",
     ]);
   });
 

@@ -35,8 +35,8 @@ export async function readSiteFile(file: string): Promise<Reading<SiteReading>> 
   const names = new Set(deviceTypes.map(({ type }) => typeName(type)));
   // A broken file among thousands is nobody's business unless a wanted type may be in it.
   const broken = [...wanted].every((name) => names.has(name)) ? [] : library.faults;
-  const judged = validateSiteFile(document, catalogOf(library.types.map(({ type }) => type)));
-  const all: LocatedFault[] = [...yaml.value.faults, ...faults.map(locate), ...broken];
+  const judged = validateSiteFile(document, catalogOf(library.types.map(({ type }) => type)), faults);
+  const all: LocatedFault[] = [...yaml.value.faults, ...broken];
   if (!judged.ok) return refuseFile(judged.problem, [...all, ...(judged.problem.errors ?? []).map(locate)]);
   if (all.length > 0)
     return refuseFile({ code: "validation_failed", detail: `${file} has ${all.length} fault(s).` }, all);

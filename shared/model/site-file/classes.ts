@@ -23,11 +23,15 @@ export function checkClasses(draft: Draft, images: ReadonlyMap<string, number>):
   return classes;
 }
 
-/** The device type of this name; else a fault with the nearest known one. */
-export function findType({ types, faults }: Draft, name: string, pointer: string): DeviceType | undefined {
+/** The device type of this name; else a fault with the nearest known one, unless the type may be in a lost library. */
+export function findType(
+  { types, faults, typesIncomplete }: Draft,
+  name: string,
+  pointer: string,
+): DeviceType | undefined {
   if (faults.broken(pointer)) return undefined;
   const type = types.get(name);
-  if (!type) {
+  if (!type && !typesIncomplete) {
     const write =
       types.names().length > 0 ? instead(name, types.names()) : "a type of a folder named in deviceTypeLibrary";
     faults.add("device_type_unknown", pointer, `the device type "${name}" is not in the library`, write);

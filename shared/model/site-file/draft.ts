@@ -9,6 +9,8 @@ export interface Draft {
   file: SiteFile;
   types: DeviceTypeCatalog;
   faults: Faults;
+  /** A library could not be read: a type that is not at hand is no fault of who names it. */
+  typesIncomplete: boolean;
 }
 
 export interface Port {

@@ -45,6 +45,9 @@ class RackSpace {
   }
 }
 
+/** The least height of anything that has one. */
+const LEAST_U = 0.5;
+
 interface Misplaced {
   device: DeviceDraft;
   rack: string;
@@ -74,20 +77,23 @@ export function checkRacks({ file, faults }: Draft, devices: readonly DeviceDraf
       );
       continue;
     }
-    if (!type || type.u_height === 0 || faults.broken(`${pointer}/u`)) continue;
-    const height = type.u_height;
-    const on: readonly Face[] = type.is_full_depth ? faces : [entry.face ?? "front"];
-    const top = entry.u + height - 1;
-    const wrong = { device, rack: entry.rack, height, on };
+    // Without its type a machine fills at least the unit it is put at; other gear may have no height at all.
+    const height = type?.u_height ?? (device.machine ? LEAST_U : 0);
+    if (height === 0 || faults.broken(`${pointer}/u`)) continue;
+    const on: readonly Face[] = type?.is_full_depth ? faces : [entry.face ?? "front"];
+    const top = type ? entry.u + height - 1 : entry.u;
+    const wrong = { device, rack: entry.rack, height: type ? height : 1, on };
     if (top > space.heightU) {
-      const text = `${device.label} is ${height} U high and would reach U ${top}; rack ${entry.rack} has ${space.heightU}`;
+      const text = type
+        ? `${device.label} is ${height} U high and would reach U ${top}; rack ${entry.rack} has ${space.heightU}`
+        : `rack ${entry.rack} has no U ${entry.u}, only ${space.heightU}`;
       misplaced.push({ ...wrong, code: "u_beyond_rack", text });
       continue;
     }
     const holder = space.holder(entry.u, height, on);
     if (holder === undefined) space.fill(entry.u, height, on, device.label);
     else {
-      const span = height > 1 ? `U ${entry.u} to ${top}` : `U ${entry.u}`;
+      const span = type && height > 1 ? `U ${entry.u} to ${top}` : `U ${entry.u}`;
       misplaced.push({ ...wrong, code: "u_overlap", text: `${span} in rack ${entry.rack} is filled by ${holder}` });
     }
   }
