@@ -30,6 +30,7 @@ interface AuditRow {
   read: number;
   opened: number;
   closed: number;
+  answered: string;
 }
 
 /** Ids of the devices that have a BMC to read. Documents are canonical JSON, so the key is written in this one way. */
@@ -53,6 +54,7 @@ export function startAudit(tx: Tx, window: string): { run: AuditRun; created: bo
     read: 0,
     opened: 0,
     closed: 0,
+    answered: "[]",
   };
   tx.sql.run(
     `INSERT INTO audit (key, state, started_at, due, ended_at, expected, "read", opened, closed) VALUES (?, ?, ?, ?, NULL, ?, 0, 0, 0)`,
@@ -66,7 +68,7 @@ export function startAudit(tx: Tx, window: string): { run: AuditRun; created: bo
     "DELETE FROM audit WHERE key = (SELECT key FROM audit ORDER BY started_at DESC LIMIT 1 OFFSET ?)",
     KEEP_RUNS,
   );
-  if (expected === 0) return { run: auditRun(tx.site, endAudit(tx, row, new Set(), [])), created: true };
+  if (expected === 0) return { run: auditRun(tx.site, endAudit(tx, row, [])), created: true };
   tx.ring();
   return { run: auditRun(tx.site, row), created: true };
 }
@@ -123,17 +125,36 @@ export function takeObservations(
     closed += verdict.closed;
   }
   const now = { ...row, read: progress.read, opened, closed };
-  if (audited(tx.sql).every((id) => progress.done.has(id))) endAudit(tx, now, progress.done, silentAgents(tx, false));
+  if (isComplete(tx, now, progress)) endAudit(tx, now, agentsOf(tx, now));
   else if (opened !== row.opened || closed !== row.closed)
     tx.sql.run("UPDATE audit SET opened = ?, closed = ? WHERE key = ?", opened, closed, row.key);
 }
 
-/** Nothing was read for too long: the audit ends with what it has, and an agent that read nothing is silent. */
+/**
+ * The agent is there in the audit under way, whether or not there is anything left for it to read. Kept on disk, since
+ * who came must not be forgotten; one row per agent and window.
+ */
+export function noteAnswer(tx: Tx, agent: string, board: ProgressBoard): void {
+  const row = running(tx.sql);
+  if (!row) return;
+  const answered = JSON.parse(row.answered) as string[];
+  if (answered.includes(agent)) return;
+  const now = { ...row, answered: JSON.stringify([...answered, agent]) };
+  tx.sql.run("UPDATE audit SET answered = ? WHERE key = ?", now.answered, row.key);
+  const progress = board.audit(row.key, tx.now);
+  if (isComplete(tx, now, progress)) endAudit(tx, { ...now, read: progress.read }, agentsOf(tx, now));
+}
+
+/** All is read, and no agent is missing: one that is may still come, until the time is up. */
+const isComplete = (tx: Tx, row: AuditRow, { done }: AuditProgress): boolean =>
+  audited(tx.sql).every((id) => done.has(id)) && agentsOf(tx, row).every((agent) => agent.came);
+
+/** Nothing was read for too long: the audit ends with what it has, and an agent that did not come is silent. */
 export function expireAudit(tx: Tx, board: ProgressBoard): void {
   const row = running(tx.sql);
   if (!row || (auditDue(tx.sql, board) ?? 0) > tx.now) return;
-  const { done, read } = board.audit(row.key, tx.now);
-  endAudit(tx, { ...row, read }, done, silentAgents(tx, true));
+  const { read } = board.audit(row.key, tx.now);
+  endAudit(tx, { ...row, read }, agentsOf(tx, row));
 }
 
 /** When the audit under way ends if nothing more is read. */
@@ -187,23 +208,27 @@ function powerDrift(device: DeviceRow, power: string): Omit<Seen, "check" | "obj
   return undefined;
 }
 
-/** Which agents did not answer: all of them if the time ran out, none if the reading is complete. */
-function silentAgents(tx: Tx, timedOut: boolean): { id: string; name: string; silent: boolean }[] {
-  return tx.sql
-    .all<{ id: string; name: string }>("SELECT id, name FROM agent WHERE revoked_at IS NULL ORDER BY id")
-    .map((a) => ({ ...a, silent: timedOut }));
+interface Asked {
+  id: string;
+  name: string;
+  came: boolean;
 }
 
-function endAudit(
-  tx: Tx,
-  row: AuditRow,
-  done: ReadonlySet<string>,
-  agents: { id: string; name: string; silent: boolean }[],
-): AuditRow {
+/** The agents that were asked, and which of them came. */
+function agentsOf(tx: Tx, row: AuditRow): Asked[] {
+  const answered = JSON.parse(row.answered) as string[];
+  return tx.sql
+    .all<{ id: string; name: string }>(
+      "SELECT id, name FROM agent WHERE revoked_at IS NULL AND enrolled_at <= ? ORDER BY id",
+      row.started_at,
+    )
+    .map((a) => ({ ...a, came: answered.includes(a.id) }));
+}
+
+function endAudit(tx: Tx, row: AuditRow, agents: readonly Asked[]): AuditRow {
   let { opened, closed } = row;
   for (const agent of agents) {
-    // An agent that read a part was there.
-    if (agent.silent && done.size === 0) {
+    if (!agent.came) {
       const next = "Check that it runs and reaches the control plane (`turnup agent list`, its /healthz).";
       opened += found(tx, {
         check: "agent-silent",

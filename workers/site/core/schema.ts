@@ -69,6 +69,8 @@ export const migrations: readonly string[][] = [
     "ALTER TABLE agent ADD COLUMN quiet_since INTEGER",
     "ALTER TABLE device ADD COLUMN held TEXT",
   ],
+  // Ids of the agents that came for the audit.
+  ["ALTER TABLE audit ADD COLUMN answered TEXT NOT NULL DEFAULT '[]'"],
 ];
 
 /** Brings the tables to the newest version; safe to call at every start. */

@@ -11,7 +11,7 @@ import {
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
 import { type AgentRow, agentRow } from "./agent-rows.ts";
-import { auditTargets, takeObservations } from "./audits.ts";
+import { auditTargets, noteAnswer, takeObservations } from "./audits.ts";
 import { foundUnknown } from "./findings.ts";
 import { heard } from "./handover.ts";
 import { handOut, heldBy, redeliver, renew } from "./leases.ts";
@@ -34,6 +34,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
     return report.lease;
   });
   for (const progress of request.progress) takeProgress(tx, agent, progress, board);
+  noteAnswer(tx, agent.id, board);
   if (request.audit) takeObservations(tx, request.audit.window, request.audit.observations, board);
   for (const unknown of request.unknown ?? []) foundUnknown(tx, unknown);
   noteVersion(tx, agent, request.version);

@@ -127,3 +127,46 @@ it("an agent's own work is found behind any number of steps that wait for anothe
   w.install(["srv00004", "srv00005"], "k2");
   expect(w.sync({ free: 1 }, b).leases.map((l) => l.target.name)).toEqual(["srv00004"]);
 });
+
+/** Reads the whole site as this agent, for a window. */
+function readAll(w: World, window: string, agent: string): void {
+  w.do("audit.start", { window, actor: "cron" });
+  const { audit } = w.sync({}, agent);
+  const observations = (audit?.targets ?? []).map((t) => ({ device: t.device, serial: t.serial, power: "Off" }));
+  w.sync({ audit: { window, observations } }, agent);
+}
+const silent = (w: World) =>
+  w.ask("findings", { limit: 10, state: "open" }).items.map((f) => `${f.check} ${f.objectName}`);
+
+it("an audit that one agent answers does not vouch for another one", () => {
+  const w = new World(2);
+  w.enroll("b", "y".repeat(43));
+  for (const window of ["w1", "w2", "w3"]) {
+    readAll(w, window, w.agent);
+    for (let i = 0; i < 5; i++) w.alarm();
+    expect(w.ask("audits", { limit: 1 })[0]).toMatchObject({ window, state: "done", read: 2 });
+    expect(silent(w)).toEqual(["agent-silent b"]);
+    w.now += 900_000;
+  }
+});
+
+it("an audit finds nobody silent who came, whether or not there was anything left to read", () => {
+  const w = new World(2);
+  const b = w.enroll("b", "y".repeat(43));
+  w.do("audit.start", { window: "w1", actor: "cron" });
+  w.sync({}, b);
+  readAll(w, "w1", w.agent);
+  expect(w.ask("audits", { limit: 1 })[0]).toMatchObject({ state: "done" });
+  expect(silent(w)).toEqual([]);
+});
+
+it("an agent that answered a part before the site forgot it is not called silent", () => {
+  const w = new World(2);
+  w.do("audit.start", { window: "w1", actor: "cron" });
+  const [first] = w.sync().audit?.targets ?? [];
+  if (!first) throw new Error("no target");
+  w.sync({ audit: { window: "w1", observations: [{ device: first.device, serial: first.serial, power: "Off" }] } });
+  w.evict();
+  for (let i = 0; i < 5; i++) w.alarm();
+  expect(silent(w)).toEqual([]);
+});
