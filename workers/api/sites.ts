@@ -9,13 +9,15 @@ import { pageOf, SiteView } from "../../shared/model/views.ts";
 import { fleetDb } from "../db/client.ts";
 import { sites as siteTable } from "../db/fleet.ts";
 import { project } from "../readmodel/projection.ts";
+import { installedElsewhere } from "../readmodel/serials.ts";
 import { siteObject } from "../site/rpc.ts";
 import { setUpBudget } from "./fleet.ts";
 import { Ref } from "./input.ts";
+import { inScope } from "./principal.ts";
 import { listPage } from "./read-session.ts";
 import { type AppEnv, body, json, needs, needsFleet, newApi, route, unwrap } from "./route.ts";
 import { resolveDocument } from "./site-document.ts";
-import { siteFor, sitesInScope } from "./site-lookup.ts";
+import { findSite, siteFor, sitesInScope } from "./site-lookup.ts";
 
 const tags = ["Sites"];
 const SiteParam = z.object({ site: Ref });
@@ -122,13 +124,26 @@ export const sites = () =>
         { 200: json(Imported, "What it changed.") },
       ),
       async (c) => {
-        const { object } = await siteFor(c, c.req.valid("param").site);
+        const { row, object } = await siteFor(c, c.req.valid("param").site);
         const site = unwrap(await resolveDocument(c.env.DB, c.req.valid("json")));
+        await refuseElsewhere(c, row.id, site);
         const imported = unwrap(await object.tell("site.import", { site, actor: c.var.principal.actor }));
         await showAtOnce(c, imported.site);
         return c.json(imported, 200);
       },
     );
+
+/** T4: an article is in one site only. A token that is limited to some sites is not told the names of others. */
+async function refuseElsewhere(c: Context<AppEnv>, id: string, site: ResolvedSite): Promise<void> {
+  const found = await installedElsewhere(c.env.DB, id, site);
+  if (found.length === 0) return;
+  const texts = found.map(async ({ serial, site: other }) => {
+    const name = inScope(c.var.principal, other) ? (await findSite(c.env.DB, other))?.name : undefined;
+    return `${serial} is installed in ${name === undefined ? "another site" : `the site ${name}`}`;
+  });
+  const detail = `${(await Promise.all(texts)).join("; ")}. Take it out of that site's file first, or correct the serial (T4).`;
+  throw new TurnupError({ code: "conflict", detail });
+}
 
 /**
  * Puts the site's row into the read model before the import is answered, so that a list asked next tells its counts. The

@@ -70,6 +70,39 @@ describe("sites", () => {
     expect(items.find((site) => site.name === "at-once")).toMatchObject({ revision: 1, racks: 1, devices: 3 });
   });
 
+  it("[T4] refuse an asset or a drive that is installed in another site, and name both", async () => {
+    const home = await makeSite("home");
+    await eventually(
+      () => did<Page<AssetView>>("GET", "/v1/assets?serial=SN-home-1"),
+      (page) => page.items.some((asset) => asset.site === home.id),
+      "the asset in the read model",
+    );
+    await did("POST", "/v1/sites", { body: { name: "away", locationHint: "weur" } });
+    const document = siteDocument("away");
+    const [device] = document.devices;
+    const put = (changed: Record<string, unknown>, token?: string) =>
+      call<{ code: string; detail: string }>("PUT", "/v1/sites/away/document", {
+        body: { ...document, devices: [{ ...device, ...changed }] },
+        ...(token !== undefined && { token }),
+      });
+    for (const [serial, changed] of [
+      ["SN-home-1", { asset: { serial: "sn-HOME-1" } }],
+      ["D-home-1", { media: { "Bay 0": "d-home-1" } }],
+    ] as const) {
+      const refused = await put(changed);
+      expect(refused).toMatchObject({ status: 409, body: { code: "conflict" } });
+      expect(refused.body.detail).toContain(`${serial} is installed in the site home`);
+    }
+    const { token } = await did<{ token: string }>("POST", "/v1/tokens", {
+      body: { name: "away", role: "operator", sites: ["away"] },
+    });
+    const unnamed = await put({ asset: { serial: "SN-home-1" } }, token);
+    expect(unnamed.body.detail).toContain("installed in another site");
+    expect(unnamed.body.detail).not.toContain("home.");
+    expect((await did<Page<DeviceView>>("GET", "/v1/devices?site=away")).items).toEqual([]);
+    expect((await put({})).status).toBe(200);
+  });
+
   it("refuse a file with faults, each with its pointer and what to write, and change nothing", async () => {
     await makeSite("faulty");
     const document = siteDocument("faulty");
