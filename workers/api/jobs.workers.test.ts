@@ -39,6 +39,13 @@ describe("plans and jobs", () => {
     ["without targets", intent("refusals", []), "r1", 422, "targets_required"],
     ["with an unknown target", intent("refusals", ["node-9"]), "r2", 422, "target_unknown"],
     ["with an unknown workflow", { ...intent("refusals"), workflow: "none" }, "r3", 422, "workflow_unknown"],
+    [
+      "with params that the workflow does not know",
+      { ...intent("refusals"), params: { image: 1 } },
+      "r6",
+      422,
+      "validation_failed",
+    ],
     ["with an unknown plan", { plan: "pln_0123456789_0123456789abcdef", hash: "x" }, "r4", 404, "plan_unknown"],
     ["of an unknown site", intent("nowhere"), "r5", 404, "site_unknown"],
   ])("a job %s is refused by its own code", async (_, body, key, status, code) => {

@@ -13,6 +13,7 @@ export const serverInstall: Workflow = {
   startsFrom: ["planned", "failed"],
   // A reviewer reads the plan, and it crosses to the agent and the CLI whole.
   maxTargets: 500,
+  params: [],
   plan(input) {
     const targets: PlanTarget[] = [];
     const steps: PlanStep[] = [];

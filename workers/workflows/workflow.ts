@@ -32,6 +32,8 @@ export interface Workflow {
   /** States that a target may be in when the plan is made and when it starts. */
   startsFrom: readonly DeviceState[];
   maxTargets: number;
+  /** The params that an intent may have; any other is refused before `plan` is asked. */
+  params: readonly string[];
   plan(input: PlanInput): Outcome<Plan>;
 }
 

@@ -34,6 +34,12 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
       "workflow_unknown",
       `There is no workflow ${intent.workflow}; there are: ${[...tx.deps.workflows.keys()].join(", ")}.`,
     );
+  const unknown = Object.keys(intent.params).filter((name) => !workflow.params.includes(name));
+  if (unknown.length > 0)
+    return tx.fail(
+      "validation_failed",
+      `${workflow.name} takes ${workflow.params.length === 0 ? "no params" : `only the params ${workflow.params.join(", ")}`}; unknown: ${unknown.slice(0, 10).join(", ")}.`,
+    );
   const rows = targetRows(tx, intent.targets, workflow);
   const built = workflow.plan({
     planId: tx.id("plan"),
