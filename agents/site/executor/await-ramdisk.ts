@@ -10,6 +10,7 @@ import type { Step, World } from "./step.ts";
 
 /** How often one attempt sets override and power anew. */
 const RESCUES = 3;
+const GIVEN_UP = "the RAM environment did not phone home";
 
 type AwaitStep = Step<"ramdisk.await">;
 
@@ -76,12 +77,15 @@ async function rescue(step: AwaitStep, world: World, boot: Boot): Promise<Boot> 
   const now = bootOf(step, world);
   if (now.helloAt !== null || now.fetchedAt !== boot.fetchedAt) return now;
   // A phone-home of the start that is given up now must not disarm the next one.
-  const fresh = now.fetchedAt === null ? now : openBoot(step, world, "the RAM environment did not phone home");
+  let fresh = now.fetchedAt === null ? now : openBoot(step, world, GIVEN_UP);
   world.log.warn(
     { device: step.target.name, power: system.power },
     "starting the machine anew: it did not boot into RAM",
   );
   if (system.power !== "Off") await ensurePower(step, world, "Off");
+  // L5: whatever came while its power was being taken is gone with it.
+  const left = bootOf(step, world);
+  if (left.fetchedAt !== null || left.helloAt !== null) fresh = openBoot(step, world, GIVEN_UP);
   await ensureBoot(step, world, step.params);
   await ensurePower(step, world, "On");
   return fresh;

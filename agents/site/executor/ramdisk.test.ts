@@ -111,6 +111,29 @@ it("leaves a machine alone that has asked for its boot script (lesson C7), then 
   expect(report(w, l)?.outcome).toBe("succeeded");
 });
 
+it("[L5] does not take the phone-home of a start whose power it took for one of the next start", async () => {
+  const w = fakeWorld();
+  const nonce = await armed(w);
+  take(w, lease("bmc.power"));
+  await w.time.settle();
+  // It comes up at the very moment in which it is given up.
+  w.bmc.onPower = (power) => {
+    if (power !== "Off") return;
+    void w.get(`/boot/ipxe?mac=${MAC}`);
+    void hello(w, nonce);
+  };
+  const l = take(w, lease("ramdisk.await"));
+  await pass(w, 620_000);
+  expect(w.bmc.state.power).toBe("On");
+  expect(report(w, l)).toBeUndefined();
+  const fresh = w.world.journal.boots.all()[0]?.nonce ?? "";
+  expect(fresh).not.toBe(nonce);
+  await w.get(`/boot/ipxe?mac=${MAC}`);
+  await hello(w, fresh);
+  await w.time.settle();
+  expect(report(w, l)).toMatchObject({ outcome: "succeeded" });
+});
+
 it("[T2] stops when another machine booted than the BMC belongs to", async () => {
   const w = fakeWorld();
   const nonce = await armed(w);
