@@ -70,13 +70,15 @@ it("lies about what was written, in this process and the next, and reads as blan
   for (const each of [liar, disk({ lies: true })]) expect((await each.read(0, MIB)).every((b) => b === 1)).toBe(false);
 });
 
-it("starts a system only from a partition table with its header", async () => {
+it("starts a system only from a partition table with its header and its backup", async () => {
   const system = disk();
   expect(await system.bootable()).toBe(false);
   system.create();
   expect(await system.bootable()).toBe(false);
   await system.write(510, Buffer.from([0x55, 0xaa]));
   expect(await system.bootable()).toBe(false);
-  await system.write(0, imageBytes.subarray(0, 4096));
+  await system.write(0, imageBytes.subarray(0, 8 * MIB));
+  expect(await system.bootable()).toBe(false);
+  await system.write(8 * MIB, imageBytes.subarray(8 * MIB));
   expect(await system.bootable()).toBe(true);
 });

@@ -14,6 +14,8 @@ export interface DiskFaults {
   lies?: boolean;
 }
 
+const SECTOR = 512;
+const MARK = "EFI PART";
 /** Bytes a second of a data-center SATA SSD in a sequential write or read. */
 const BANDWIDTH = 500e6;
 
@@ -74,14 +76,19 @@ export class Disk implements Medium {
     await this.#handle();
   }
 
-  /** Whether a system could start from it: a partition table, and something in it. */
+  /** Whether a system could start from it: a partition table, and its backup at the end of what was written. */
   async bootable(): Promise<boolean> {
     if (!existsSync(this.#path) || statSync(this.#path).blocks === 0) return false;
-    const head = Buffer.alloc(520);
-    await (await this.#handle()).read(head, 0, head.length, 0);
-    return (
-      head.subarray(510, 512).toString("hex") === "55aa" && head.subarray(512, 520).toString("latin1") === "EFI PART"
-    );
+    const at = async (offset: number, length: number): Promise<Buffer> => {
+      const bytes = Buffer.alloc(length);
+      await (await this.#handle()).read(bytes, 0, length, offset);
+      return bytes;
+    };
+    const head = await at(510, 42);
+    if (head.toString("hex", 0, 2) !== "55aa" || head.toString("latin1", 2, 10) !== MARK) return false;
+    // UEFI 2.10, 5.3.2: the header says where its backup is. Half an image has the first and not the second.
+    const backup = Number(head.readBigUInt64LE(34)) * SECTOR;
+    return backup < this.drive.sizeBytes && (await at(backup, MARK.length)).toString("latin1") === MARK;
   }
 
   async close(): Promise<void> {

@@ -8,6 +8,10 @@ export const imageBytes: Buffer = (() => {
   const bytes = Buffer.alloc(12 * MIB + 4096, 0x5a);
   bytes.writeUInt16LE(0xaa55, 510);
   bytes.write("EFI PART", 512, "latin1");
+  // The backup of the partition table, in the last sector, where the first says it is.
+  const last = bytes.length / 512 - 1;
+  bytes.writeBigUInt64LE(BigInt(last), 512 + 32);
+  bytes.write("EFI PART", last * 512, "latin1");
   return bytes;
 })();
 export const image = {
