@@ -16,6 +16,8 @@ export const errorCatalog = {
   bad_request: spec(400, "The request cannot be read", "Send JSON that fits the schema at /openapi.json."),
   validation_failed: spec(422, "The input has faults", "Mend every fault listed in `errors` and send it again."),
   body_too_large: spec(413, "The body is too large", "Send at most the size named in the detail."),
+  unsupported_media_type: spec(415, "The body is not JSON", "Send it with `Content-Type: application/json`."),
+  upgrade_required: spec(426, "This is a WebSocket", "Ask with `Connection: Upgrade` and `Upgrade: websocket`."),
   unauthenticated: spec(
     401,
     "No valid token",

@@ -42,5 +42,6 @@ export function problemResponse(
   const out = new Headers(headers);
   out.set("content-type", "application/problem+json");
   if (body.status === 401) out.set("www-authenticate", 'Bearer realm="turnup"');
+  if (problem.code === "upgrade_required") out.set("upgrade", "websocket");
   return new Response(JSON.stringify({ ...body, ...extra }), { status: body.status, headers: out });
 }

@@ -1,14 +1,10 @@
 /** What agents say to the control plane: enrolment, sync, doorbell (shared/protocol/agent.ts). */
-import type { Context } from "hono";
 import { TurnupError } from "../../shared/errors.ts";
-import { siteOfId } from "../../shared/ids.ts";
 import { AGENT_PROTOCOL, EnrollReply, EnrollRequest, SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
-import { claimedAgent } from "../site/agent-token.ts";
 import { sha256 } from "../site/platform.ts";
-import { type SiteRpc, siteObject } from "../site/rpc.ts";
+import { siteObject } from "../site/rpc.ts";
 import { requireUpgrade } from "./jobs.ts";
-import { bearerOf } from "./principal.ts";
-import { AGENT, type AppEnv, body, json, newApi, PUBLIC, route, unwrap } from "./route.ts";
+import { AGENT, body, json, newApi, PUBLIC, route, unwrap } from "./route.ts";
 import { findSite } from "./site-lookup.ts";
 
 const tags = ["Agent protocol"];
@@ -55,7 +51,7 @@ export const agentLink = () =>
       async (c) => {
         const request = c.req.valid("json");
         spoken(request.v);
-        const { token, object } = await siteOfCaller(c);
+        const { token, object } = c.var.caller;
         return c.json(unwrap(await object.sync(token, request)), 200);
       },
     )
@@ -72,24 +68,13 @@ export const agentLink = () =>
         { 101: { description: "The socket." } },
       ),
       async (c) => {
-        const { token, object } = await siteOfCaller(c);
+        const { token, object } = c.var.caller;
         requireUpgrade(c.req.header("upgrade"));
         return object.fetch("https://site/doorbell", {
           headers: { upgrade: "websocket", authorization: `Bearer ${token}` },
         });
       },
     );
-
-/** An agent's token carries its site in the agent's id; the object there proves it. Unknown sites wake no object. */
-async function siteOfCaller(c: Context<AppEnv>): Promise<{ token: string; object: SiteRpc }> {
-  const token = bearerOf(c.req.raw.headers);
-  const agent = token === undefined ? undefined : claimedAgent(token);
-  const siteId = agent === undefined ? undefined : siteOfId(agent);
-  const site = siteId === undefined ? undefined : await findSite(c.env.DB, siteId);
-  if (token === undefined || !site)
-    throw new TurnupError({ code: "unauthenticated", detail: "The request carries no agent token of a site here." });
-  return { token, object: siteObject(c.env, site) };
-}
 
 /** C5: the Worker speaks this version and, for a release, the one before; there is none before the first. */
 function spoken(version: number): void {

@@ -26,8 +26,9 @@ export function describeApi(app: Api): void {
     bearerFormat: "JWT",
     description: "An agent's own token: EdDSA, at most five minutes.",
   });
-  for (const path of ["/openapi.json", "/docs"]) declaredAuth.set(routeKey("get", path), PUBLIC);
+  for (const path of ["/openapi.json", "/docs", "/docs/", "/"]) declaredAuth.set(routeKey("get", path), PUBLIC);
   app.doc31("/openapi.json", openApiHead);
+  for (const path of ["/", "/docs/"]) app.get(path, (c) => c.redirect("/docs"));
   app.get("/docs", (c) => {
     // Only what comes from here may run or be loaded; the styles are the script's own.
     c.header(

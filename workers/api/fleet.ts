@@ -11,6 +11,9 @@ import { sitesInScope } from "./site-lookup.ts";
 
 const tags = ["Fleet"];
 const SETTING = "budget";
+const Limit = z.strictObject({
+  maxSites: z.number().int().min(1, "at least 1; `turnup fleet freeze` stops every site").max(MAX_SITES_CEILING),
+});
 
 export const fleet = () =>
   newApi()
@@ -71,7 +74,7 @@ export const fleet = () =>
           auth: needsFleet("admin"),
           tags,
           summary: "How many sites may work at once",
-          request: { body: body(z.strictObject({ maxSites: z.number().int().min(0).max(MAX_SITES_CEILING) })) },
+          request: { body: body(Limit) },
         },
         { 200: json(StatusOut, "The budget.") },
       ),

@@ -21,6 +21,8 @@ describe("[G6] the kill switch", () => {
 
   it("takes a limit within bounds", async () => {
     expect(await did("POST", "/v1/fleet/limit", { body: { maxSites: 3 } })).toMatchObject({ maxSites: 3 });
-    expect((await call("POST", "/v1/fleet/limit", { body: { maxSites: -1 } })).status).toBe(422);
+    const none = await call("POST", "/v1/fleet/limit", { body: { maxSites: 0 } });
+    expect(none).toMatchObject({ status: 422, body: { errors: [{ pointer: "/maxSites" }] } });
+    expect(JSON.stringify(none.body)).toContain("turnup fleet freeze");
   });
 });

@@ -27,10 +27,7 @@ export const jobs = () =>
           idempotency: "own",
           tags,
           summary: "Run a plan by its hash, or plan and run in one; needs an Idempotency-Key",
-          request: {
-            headers: z.object({ "idempotency-key": z.string().optional() }),
-            body: body(z.union([FromPlan, Intent])),
-          },
+          request: { body: body(z.union([FromPlan, Intent])) },
         },
         { 201: json(JobView, "Accepted and durable."), 200: json(JobView, "The job that this key made before.") },
       ),
@@ -184,7 +181,7 @@ export const jobs = () =>
 
 export function requireUpgrade(header: string | undefined): void {
   if (header?.toLowerCase() === "websocket") return;
-  throw new TurnupError({ code: "bad_request", detail: "This is a WebSocket: ask with `Upgrade: websocket`." });
+  throw new TurnupError({ code: "upgrade_required", detail: "The request does not ask for a WebSocket." });
 }
 
 const etag = (version: number): string => `"${version}"`;

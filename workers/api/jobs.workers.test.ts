@@ -96,7 +96,10 @@ describe("plans and jobs", () => {
   it("a watch of no socket, or of no job, is refused in words", async () => {
     const site = await makeSite("nosock");
     const job = await installJob(site);
-    expect(await call("GET", `/v1/jobs/${job.id}/watch`)).toMatchObject({ status: 400, body: { code: "bad_request" } });
+    expect(await call("GET", `/v1/jobs/${job.id}/watch`)).toMatchObject({
+      status: 426,
+      body: { code: "upgrade_required" },
+    });
     const gone = job.id.slice(0, -4).concat("zzzz");
     expect(await call("GET", `/v1/jobs/${gone}/watch`, { headers: { upgrade: "websocket" } })).toMatchObject({
       status: 404,

@@ -1,8 +1,12 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { sha256 } from "../site/platform.ts";
-import { call, clock, did, env, makeSite, prepare, TestAgent } from "../test-fleet.ts";
+import { call, clock, did, env, installJob, makeSite, prepare, TestAgent } from "../test-fleet.ts";
 import { createApp } from "./app.ts";
 import { MAX_BODY } from "./input.ts";
+
+interface Described {
+  paths: Record<string, { post?: { parameters?: { name: string; in: string; required: boolean }[] } }>;
+}
 
 beforeAll(prepare);
 
@@ -33,8 +37,13 @@ describe("[S4] bad input", () => {
       body: "name=x",
       headers: { "content-type": "application/x-www-form-urlencoded" },
     });
-    expect(answer.status).toBeGreaterThanOrEqual(400);
-    expect(answer.status).toBeLessThan(500);
+    expect(answer).toMatchObject({ status: 415, body: { code: "unsupported_media_type" } });
+    const site = await makeSite("typed");
+    const optional = await call("POST", `/v1/sites/${site.name}/audits`, {
+      body: '{"window":"w"}',
+      headers: { "content-type": "text/plain" },
+    });
+    expect(optional.status).toBe(415);
   });
 
   it("no route answers 500 to odd paths, queries and bodies", async () => {
@@ -252,6 +261,20 @@ describe("the agent's routes", () => {
     });
   });
 
+  it("a WebSocket asked for without an upgrade is refused by 426", async () => {
+    const site = await makeSite("upgrade");
+    const agent = await TestAgent.enrol(site);
+    const job = await installJob(site);
+    for (const [path, token] of [
+      [`/v1/jobs/${job.id}/watch`, undefined],
+      ["/agent/v1/doorbell", agent.token()],
+    ] as const) {
+      const answer = await call("GET", path, token === undefined ? {} : { token });
+      expect(answer).toMatchObject({ status: 426, body: { code: "upgrade_required" } });
+      expect(answer.headers.get("upgrade")).toBe("websocket");
+    }
+  });
+
   it("an API token is no agent's token, nor the reverse", async () => {
     const agent = await TestAgent.enrol(await makeSite("kinds"));
     expect((await call("GET", "/v1/sites", { token: agent.token() })).status).toBe(401);
@@ -265,7 +288,16 @@ describe("docs", () => {
     expect(page.status).toBe(200);
     expect(html).not.toMatch(/(src|href|url)="?https?:/);
     expect(page.headers.get("content-security-policy")).toContain("default-src 'self'");
-    const api = await call<{ paths: Record<string, unknown> }>("GET", "/openapi.json", { token: null });
-    expect(Object.keys(api.body.paths)).toContain("/v1/jobs");
+    for (const path of ["/", "/docs/"]) {
+      const answer = await call("GET", path, { token: null });
+      expect([answer.status, answer.headers.get("location")]).toEqual([302, "/docs"]);
+    }
+    const api = await call<Described>("GET", "/openapi.json", { token: null });
+    const posts = Object.entries(api.body.paths).filter(([path, { post }]) => path.startsWith("/v1/") && post);
+    expect(posts.length).toBeGreaterThan(10);
+    for (const [path, { post }] of posts) {
+      const key = post?.parameters?.filter(({ name }) => name === "idempotency-key");
+      expect([path, key]).toEqual([path, [expect.objectContaining({ in: "header", required: path === "/v1/jobs" })]]);
+    }
   });
 });

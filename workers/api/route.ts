@@ -13,6 +13,7 @@ import { ProblemBody, problemResponse } from "../problem.ts";
 import { idempotent } from "./idempotency.ts";
 import { faultsOf } from "./input.ts";
 import { authenticate, bearerOf, mayAct, type Principal, type Role } from "./principal.ts";
+import { type AgentCaller, siteOfCaller } from "./site-lookup.ts";
 
 export type Auth =
   | { kind: "public" }
@@ -23,7 +24,7 @@ export type Auth =
 
 export interface AppEnv {
   Bindings: Env;
-  Variables: { principal: Principal; requestId: string; deps: AppDeps };
+  Variables: { principal: Principal; caller: AgentCaller; requestId: string; deps: AppDeps };
 }
 export interface AppDeps {
   clock: Pick<Clock, "now">;
@@ -56,10 +57,12 @@ export function route<const D extends Declaration, const R extends RouteConfig["
 ) {
   const { auth, idempotency, secretAnswer, ...config } = declaration;
   const middleware: MiddlewareHandler<AppEnv>[] = [authorize(auth)];
+  if (config.request?.body) middleware.push(jsonOnly);
   const generic = config.method === "post" && auth.kind === "token" && idempotency !== "own";
   if (generic) middleware.push(idempotent(secretAnswer === true));
   const made = createRoute({
     ...(config as Omit<D, "auth" | "idempotency" | "secretAnswer">),
+    ...(config.method === "post" && auth.kind === "token" && { parameters: [keyParameter(idempotency === "own")] }),
     responses: { ...responses, default: problemContent },
     security: auth.kind === "public" ? [] : [{ [auth.kind]: [] }],
     ...(auth.kind === "token" && { "x-turnup-role": auth.role }),
@@ -68,6 +71,17 @@ export function route<const D extends Declaration, const R extends RouteConfig["
   declaredAuth.set(routeKey(declaration.method, made.getRoutingPath()), auth);
   return made;
 }
+
+/** Only described: the key is read where it is kept, which says more than a schema could. */
+const keyParameter = (required: boolean) => ({
+  name: "idempotency-key",
+  in: "header" as const,
+  required,
+  description: required
+    ? "New for each intent: a repeat with the same key and body gives the same job (J1)."
+    : "A repeat with the same key and body gives the first answer, for a day.",
+  schema: { type: "string" as const, minLength: 1, maxLength: 128 },
+});
 
 const problemContent = {
   description: "A refusal, with a stable code and what to do next.",
@@ -98,7 +112,12 @@ export const newApi = (): Api =>
   });
 
 function authorize(auth: Auth): MiddlewareHandler<AppEnv> {
-  if (auth.kind !== "token") return (_, next) => next();
+  if (auth.kind === "public") return (_, next) => next();
+  if (auth.kind === "agent")
+    return async (c, next) => {
+      c.set("caller", await siteOfCaller(c));
+      return next();
+    };
   return async (c, next) => {
     const principal = unwrap(await authenticate(c.env, bearerOf(c.req.raw.headers), c.var.deps.clock.now()));
     if (!mayAct(principal.role, auth.role)) {
@@ -117,6 +136,17 @@ function authorize(auth: Auth): MiddlewareHandler<AppEnv> {
     return next();
   };
 }
+
+/** A body of another type would otherwise be read as none at all. */
+const jsonOnly: MiddlewareHandler<AppEnv> = async (c, next) => {
+  const type = c.req.header("content-type");
+  if (!JSON_TYPE.test(type ?? "") && (await c.req.text()) !== "") {
+    const detail = type === undefined ? "The body comes without a type." : "The body comes as another type than JSON.";
+    throw new TurnupError({ code: "unsupported_media_type", detail });
+  }
+  return next();
+};
+const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;
 
 /** The value, or the refusal thrown to the one place that answers it (app.ts). */
 export function unwrap<T>(outcome: Outcome<T>): T {

@@ -5,8 +5,9 @@ import { TurnupError } from "../../shared/errors.ts";
 import { siteOfId } from "../../shared/ids.ts";
 import { fleetDb } from "../db/client.ts";
 import { sites } from "../db/fleet.ts";
+import { claimedAgent } from "../site/agent-token.ts";
 import { type SiteRpc, siteObject } from "../site/rpc.ts";
-import { inScope, type Principal } from "./principal.ts";
+import { bearerOf, inScope, type Principal } from "./principal.ts";
 import type { AppEnv } from "./route.ts";
 
 export type SiteRow = typeof sites.$inferSelect;
@@ -58,6 +59,23 @@ function checkScope(principal: Principal, site: string | undefined): void {
   if (site === undefined || !inScope(principal, site)) {
     throw new TurnupError({ code: "site_forbidden", detail: "The token's scope does not include this site." });
   }
+}
+
+/** An agent's token, which its site's object proves, and that object. */
+export interface AgentCaller {
+  token: string;
+  object: SiteRpc;
+}
+
+/** An agent's token carries its site in the agent's id; the object there proves it. Unknown sites wake no object. */
+export async function siteOfCaller(c: Context<AppEnv>): Promise<AgentCaller> {
+  const token = bearerOf(c.req.raw.headers);
+  const agent = token === undefined ? undefined : claimedAgent(token);
+  const siteId = agent === undefined ? undefined : siteOfId(agent);
+  const site = siteId === undefined ? undefined : await findSite(c.env.DB, siteId);
+  if (token === undefined || !site)
+    throw new TurnupError({ code: "unauthenticated", detail: "The request carries no agent token of a site here." });
+  return { token, object: siteObject(c.env, site) };
 }
 
 /** All sites, or those of a limited token. */

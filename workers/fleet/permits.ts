@@ -41,7 +41,7 @@ export const PermitOut = z.object({
 export const ReleaseIn = z.object({ site: SiteId });
 export const SetIn = z.object({
   frozen: z.boolean().optional(),
-  maxSites: z.number().int().min(0).max(MAX_SITES_CEILING).optional(),
+  maxSites: z.number().int().min(1).max(MAX_SITES_CEILING).optional(),
 });
 export const StatusOut = z.object({
   configured: z.boolean(),
