@@ -27,14 +27,26 @@ describe("where the control plane is", () => {
 
   it("[A7] never sends the local token to another control plane", () => {
     local(LOCAL);
-    expect(findEndpoint({ TURNUP_URL: "https://turnup.example" }, dir)).toMatchObject({ ok: false });
+    expect(findEndpoint({ TURNUP_URL: "https://turnup.example" }, dir)).toMatchObject({
+      ok: false,
+      problem: { code: "no_control_plane", detail: "TURNUP_URL is not the local one; set TURNUP_TOKEN too." },
+    });
     expect(findEndpoint({ TURNUP_URL: "http://127.0.0.1:8787" }, dir)).toMatchObject({ ok: true });
   });
 
   it("is refused in words when there is none", () => {
     for (const text of ["", "{", '{"url":"x"}']) {
       local(text);
-      expect(findEndpoint({}, dir)).toMatchObject({ ok: false, problem: { code: "unauthenticated" } });
+      expect(findEndpoint({}, dir)).toMatchObject({ ok: false, problem: { code: "no_control_plane" } });
     }
+    expect(findEndpoint({ TURNUP_URL: "https://turnup.example" }, dir)).toMatchObject({
+      ok: false,
+      problem: { code: "no_control_plane", detail: expect.stringMatching(/^TURNUP_TOKEN is not set/) },
+    });
+  });
+
+  it.each(["notaurl", "localhost:8787", "ftp://turnup.example"])("is no %s", (url) => {
+    for (const env of [{ TURNUP_URL: url }, { TURNUP_URL: url, TURNUP_TOKEN: "tok_env" }])
+      expect(findEndpoint(env, dir)).toMatchObject({ ok: false, problem: { code: "usage" } });
   });
 });

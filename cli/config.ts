@@ -15,19 +15,17 @@ export interface Endpoint {
 /** Where the control plane is: TURNUP_URL and TURNUP_TOKEN, else what runs from this folder. */
 export function findEndpoint(env: Record<string, string | undefined>, cwd: string): Outcome<Endpoint> {
   const { TURNUP_URL: url, TURNUP_TOKEN: token } = env;
-  if (url && token) {
-    if (z.url().safeParse(url).success) return ok({ url, token });
-    return refuse("bad_request", "TURNUP_URL is not a URL.");
-  }
+  if (url && !/^https?:$/.test(URL.parse(url)?.protocol ?? ""))
+    return refuse("usage", "TURNUP_URL is no URL: write one as in https://turnup.example.com.");
+  if (url && token) return ok({ url, token });
   const local = readLocal(join(cwd, LOCAL_FILE));
   const found = { url: url || local?.url, token: token || local?.token };
-  // A token of the local control plane is not sent to another one.
-  if (url && !token && local && new URL(local.url).origin !== safeOrigin(url)) found.token = undefined;
+  // A token of the local control plane is not sent to another one (A7).
+  if (url && !token && local && new URL(local.url).origin !== new URL(url).origin)
+    return refuse("no_control_plane", "TURNUP_URL is not the local one; set TURNUP_TOKEN too.");
   if (found.url && found.token) return ok({ url: found.url, token: found.token });
-  return refuse(
-    "unauthenticated",
-    `${found.url ? "TURNUP_TOKEN is" : "TURNUP_URL and TURNUP_TOKEN are"} not set, and no control plane runs from this folder (${LOCAL_FILE}): start one with \`npm start\`, or set them.`,
-  );
+  const unset = url ? "TURNUP_TOKEN is" : token ? "TURNUP_URL is" : "TURNUP_URL and TURNUP_TOKEN are";
+  return refuse("no_control_plane", `${unset} not set, and no control plane runs from this folder (${LOCAL_FILE}).`);
 }
 
 function readLocal(file: string): Endpoint | undefined {
@@ -36,8 +34,4 @@ function readLocal(file: string): Endpoint | undefined {
   } catch {
     return undefined;
   }
-}
-
-function safeOrigin(url: string): string | undefined {
-  return URL.canParse(url) ? new URL(url).origin : undefined;
 }

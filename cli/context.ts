@@ -34,10 +34,20 @@ export function clientOf(cli: Cli): Client {
   return createClient({ ...found.value, fetch, sleep, newKey, patienceMs: PATIENCE_MS });
 }
 
-/** A problem found on this side, in the shape of one from the control plane. */
-export function problemError(problem: Problem): ApiError {
-  const { status, next } = errorCatalog[problem.code];
-  return new ApiError({ ...problem, next, status: status || 422 });
+/** A problem found on this side, in the shape of one from the control plane; `next` where there is a better one. */
+export function problemError(problem: Problem, next: string = errorCatalog[problem.code].next): ApiError {
+  return new ApiError({ ...problem, next, status: errorCatalog[problem.code].status || 422 });
+}
+
+/** The command line asks for what cannot be; nothing was sent. */
+export const usageError = (detail: string, next?: string): ApiError => problemError({ code: "usage", detail }, next);
+
+/** A file or folder that could not even be opened. */
+export function fileError(problem: Problem): ApiError {
+  if (problem.code === "body_too_large") return problemError(problem, "Name a smaller file; nothing was sent.");
+  // Its reader speaks as the API does, of a request; here it is a path that someone typed.
+  const code = problem.code === "bad_request" ? "file_unreadable" : problem.code;
+  return problemError({ ...problem, code }, errorCatalog.file_unreadable.next);
 }
 
 /** Prints an error and tells the exit code it means. */

@@ -3,7 +3,7 @@
  * to do next. Codes are part of the interface: scripts match on them, so they are added, never renamed.
  */
 interface ErrorSpec {
-  /** HTTP status of the refusal; 0 for what only ever appears on a step, finding or agent log. */
+  /** HTTP status of the refusal; 0 for what never is one: it appears on a step, finding or log, or in a client. */
   readonly status: number;
   readonly title: string;
   readonly next: string;
@@ -43,6 +43,15 @@ export const errorCatalog = {
     503,
     "Not reachable just now",
     "Try again in a few seconds; the request is safe to repeat with its Idempotency-Key.",
+  ),
+
+  // What a client finds by itself, before it asks
+  usage: spec(0, "The command cannot be understood", "Correct the command; its --help shows what it takes."),
+  file_unreadable: spec(0, "The file cannot be read", "Name a file that exists and that you may read."),
+  no_control_plane: spec(
+    0,
+    "It is not known where the control plane is",
+    "Start one in this folder with `npm start`, or set TURNUP_URL and TURNUP_TOKEN.",
   ),
 
   // Sites and files

@@ -97,6 +97,17 @@ describe("requests to the control plane", () => {
   it("say so when something else than Turnup answers", async () => {
     const { http } = world([answered(502, "<html>bad gateway</html>")]);
     expect(await failureOf(http("GET", "/v1/things", Thing))).toMatchObject({ code: "unavailable", status: 502 });
+    const foreign = [
+      answered(404, "<html>no such page</html>"),
+      answered(200, "<html>hello</html>"),
+      answered(401, {}),
+    ];
+    for (const answer of foreign)
+      expect(await failureOf(world([answer]).http("GET", "/v1/things", Thing))).toMatchObject({
+        code: "unavailable",
+        status: 502,
+        next: expect.stringContaining("TURNUP_URL"),
+      });
     const other = world([answered(200, { name: "x" })]);
     expect(await failureOf(other.http("GET", "/v1/things", Thing))).toMatchObject({ code: "internal" });
   });

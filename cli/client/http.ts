@@ -22,8 +22,11 @@ export class ApiError extends Error {
   }
 }
 
-export const apiError = (code: ErrorCode, detail: string, status: number = errorCatalog[code].status): ApiError =>
-  new ApiError({ code, detail, next: errorCatalog[code].next, status });
+const FOREIGN = "Check that TURNUP_URL is the address of a Turnup control plane, of this version.";
+const AWAY = "Check that TURNUP_URL is right and that the control plane runs; then try again.";
+
+const apiError = (code: ErrorCode, detail: string, status: number, next: string): ApiError =>
+  new ApiError({ code, detail, next, status });
 
 const Problem = z.object({
   code: z.string(),
@@ -82,7 +85,9 @@ export function createHttp(deps: HttpDeps): Http {
         const where = parsed.error.issues[0];
         throw apiError(
           "internal",
-          `${method} ${path} answered something else than agreed: ${where?.message} at ${where?.path.join(".")}.`,
+          `${url.origin} answered ${method} ${path} with something else than agreed: ${where?.message} at ${where?.path.join(".") || "its root"}.`,
+          errorCatalog.internal.status,
+          FOREIGN,
         );
       }
       const pause = BACKOFF_MS[Math.min(attempt, BACKOFF_MS.length - 1)] ?? 1_000;
@@ -99,7 +104,7 @@ async function exchange(deps: HttpDeps, url: URL, init: RequestInit): Promise<{ 
     response = await deps.fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
     text = await response.text();
   } catch (cause) {
-    return { error: apiError("unavailable", `${url.origin} cannot be reached (${reasonOf(cause)}).`, 0) };
+    return { error: apiError("unavailable", `${url.origin} cannot be reached (${reasonOf(cause)}).`, 0, AWAY) };
   }
   const answer = readJson(text);
   if (response.ok && answer !== undefined) return { answer };
@@ -111,8 +116,10 @@ async function exchange(deps: HttpDeps, url: URL, init: RequestInit): Promise<{ 
   return {
     error: apiError(
       "unavailable",
-      `${url.origin} answered ${response.status} without a problem document.`,
-      response.status,
+      `${url.origin} answered ${response.status}, and not as a Turnup control plane does.`,
+      // Whatever it says of itself, it is nothing that the caller asked wrongly.
+      response.status >= 500 ? response.status : 502,
+      FOREIGN,
     ),
   };
 }

@@ -1,5 +1,7 @@
 import type { Command } from "commander";
-import { type Cli, clientOf } from "../context.ts";
+import type { Client } from "../client/client.ts";
+import { ApiError } from "../client/http.ts";
+import { type Cli, clientOf, usageError } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { table } from "../output/table.ts";
 import { moment, plural } from "../output/words.ts";
@@ -20,7 +22,17 @@ export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }):
       .option("--site <site>", "where several sites have a device of this name"),
     use,
     async ([device = ""], options) => {
-      const told = await clientOf(cli).explain(device, text(options, "site"));
+      const site = text(options, "site");
+      const told = await clientOf(cli)
+        .explain(device, site)
+        .catch((error: unknown) => {
+          // The API says it by its query parameter.
+          if (!(error instanceof ApiError && error.code === "conflict" && site === undefined)) throw error;
+          throw usageError(
+            `Several sites have a device ${device}; say which by --site.`,
+            `turnup explain ${device} --site SITE; \`turnup site list\` shows the sites.`,
+          );
+        });
       const { name, manufacturer, model, serial, rack, u } = told.device;
       const lines = [
         `${name}: ${manufacturer} ${model}, serial ${serial ?? "none"}, rack ${rack} U${u}`,
@@ -86,14 +98,26 @@ export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }):
       run = (await client.audits(site)).find((one) => one.window === begun.window) ?? run;
     }
     const said = {
-      "no-data": "no data: nothing could be read",
-      running: "still running",
+      "no-data": "no data, nothing was read",
+      running: `still running, ${run.read} of ${plural(run.expected, "device")} read`,
       done: `read ${run.read} of ${plural(run.expected, "device")}; ${plural(run.opened, "finding")} opened, ${run.closed} closed`,
     };
     return {
       json: run,
-      lines: [`Audit ${run.window}: ${said[run.state]}.`],
+      lines: [
+        `Audit ${run.window}: ${said[run.state]}.`,
+        ...(run.state !== "done" && run.read === 0 ? [await whyNoData(client, site)] : []),
+      ],
       exit: run.state === "done" ? exitCode.done : exitCode.failed,
     };
   });
+}
+
+/** The control plane knows only that no reading came; who should have sent them is the first to look at. */
+async function whyNoData(client: Client, site: string): Promise<string> {
+  const there = (await client.agents(site)).filter((agent) => agent.revokedAt === null);
+  const connected = there.filter((agent) => agent.doorbell !== false);
+  if (connected.length === 0) return `It has no agent of ${site} to ask: see \`turnup agent list --site ${site}\`.`;
+  const names = connected.map((agent) => agent.name).join(", ");
+  return `${names} sent no readings: \`turnup findings --site ${site}\` and the log of the agent say why.`;
 }

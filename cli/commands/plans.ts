@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { type Cli, clientOf, problemError } from "../context.ts";
+import { type Cli, clientOf, usageError } from "../context.ts";
+import { exitCode } from "../exit.ts";
 import { planText } from "../output/plan-text.ts";
 import { type Answer, does, type Exit, type Options, text } from "./command.ts";
 import { watchToEnd } from "./watch.ts";
@@ -19,6 +20,12 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
       const client = clientOf(cli);
       const site = await oneSite(client, text(options, "site"));
       const view = await client.plan({ site, workflow, targets, params: params(options) });
+      const against = view.guards.filter(({ verdict }) => verdict === "refuse");
+      if (against.length > 0) {
+        const why = against.map(({ guard, text }) => `${guard}: ${text}`).join("; ");
+        const next = `It would be refused now: ${why}. Wait for the holder to end, or cancel it; then plan again.`;
+        return { json: view, lines: [...planText(view), "", next], exit: exitCode.refused };
+      }
       const next = `To run it exactly as shown: turnup apply ${view.plan.id} --hash ${view.hash}`;
       return { json: view, lines: [...planText(view), "", next] };
     },
@@ -28,13 +35,19 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
     program
       .command("apply <plan>")
       .description("run a plan by the hash that was reviewed")
-      .requiredOption("--hash <hash>", "the hash, as `turnup plan` showed it")
+      .option("--hash <hash>", "the hash, as `turnup plan` showed it (required)")
       .option("--key <key>", "Idempotency-Key: the same one never makes a second job")
       .option("--watch", "stay until the job has ended; the exit code tells how"),
     use,
     async ([plan = ""], options) => {
+      const hash = text(options, "hash");
+      if (!hash)
+        throw usageError(
+          "A plan runs only by the hash that was reviewed: --hash is missing.",
+          `\`turnup plan\` printed it as "Hash …" beside the plan's id: turnup apply ${plan} --hash HASH`,
+        );
       const client = clientOf(cli);
-      const job = await client.apply(plan, text(options, "hash") ?? "", text(options, "key"));
+      const job = await client.apply(plan, hash, text(options, "key"));
       if (options.watch === true) return watchToEnd(cli, client, job.id, options.json === true);
       return {
         json: job,
@@ -51,5 +64,5 @@ function params(options: Options): Record<string, unknown> {
   } catch {
     // Said below, as for any other value that is no object.
   }
-  throw problemError({ code: "bad_request", detail: "--params takes a JSON object." });
+  throw usageError('--params takes a JSON object, as in --params \'{"name": "value"}\'.');
 }

@@ -3,7 +3,7 @@ import { typeName } from "../../shared/model/device-type/device-type.ts";
 import type { SiteView } from "../../shared/model/views.ts";
 import type { Client } from "../client/client.ts";
 import { ApiError } from "../client/http.ts";
-import { type Cli, clientOf, problemError } from "../context.ts";
+import { type Cli, clientOf, fileError } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { printFaults, readSiteFile, type SiteReading } from "../input/site-file.ts";
 import { table } from "../output/table.ts";
@@ -73,7 +73,7 @@ async function importFile(cli: Cli, file: string): Promise<Answer> {
   const read = await readSiteFile(file);
   if (!read.ok) {
     // A file that could not even be opened has no faults with a place.
-    if (read.faults.length === 0) throw problemError(read.problem);
+    if (read.faults.length === 0) throw fileError(read.problem);
     const lines: string[] = [];
     printFaults(read.faults, (line) => lines.push(line));
     return { json: { error: read.problem }, lines, exit: exitCode.refused };

@@ -1,6 +1,6 @@
 import type { SiteView } from "../../shared/model/views.ts";
 import type { Client } from "../client/client.ts";
-import { problemError } from "../context.ts";
+import { usageError } from "../context.ts";
 
 /**
  * The site that was named, or the only one there is. A list of one site is as it is now; one across sites comes from the
@@ -20,7 +20,12 @@ export async function oneSite(client: Pick<Client, "sites">, named: string | und
   const only = onlyOf(sites);
   if (only) return only.name;
   const there = sites.length === 0 ? "is none" : `are ${sites.map((site) => site.name).join(", ")}`;
-  throw problemError({ code: "bad_request", detail: `Say which site by --site: there ${there}.` });
+  throw usageError(
+    `Say which site by --site: there ${there}.`,
+    sites.length === 0
+      ? "`turnup site import FILE` makes one."
+      : `Say it again with --site ${sites[0]?.name}, or another.`,
+  );
 }
 
 const onlyOf = (sites: readonly SiteView[]): SiteView | undefined => (sites.length === 1 ? sites[0] : undefined);

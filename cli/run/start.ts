@@ -4,7 +4,7 @@
  */
 import { rm } from "node:fs/promises";
 import { join, relative, resolve } from "node:path";
-import { type Cli, printError, problemError } from "../context.ts";
+import { type Cli, fileError, printError, usageError } from "../context.ts";
 import { type ExitCode, exitCode } from "../exit.ts";
 import { printFaults, readSiteFile, type SiteReading } from "../input/site-file.ts";
 import { ProgressView } from "../output/progress-view.ts";
@@ -52,7 +52,8 @@ async function main(args: readonly string[]): Promise<number> {
   const started = performance.now();
   const process_ = processCli();
   const read = readOptions(args, join(root, "examples/sites/ams01.yaml"));
-  if (!read.ok) return printError(process_, problemError(read.problem), false);
+  if (!read.ok)
+    return printError(process_, usageError(read.problem.detail, "`npm start -- --help` lists the options."), false);
   const options = read.value;
   if (options.help) {
     process_.out(USAGE);
@@ -76,7 +77,7 @@ async function main(args: readonly string[]): Promise<number> {
     const file = resolve(process.env.INIT_CWD ?? cli.cwd, options.site);
     const reading = await readSiteFile(relative(cli.cwd, file));
     if (!reading.ok) {
-      if (reading.faults.length === 0) throw problemError(reading.problem);
+      if (reading.faults.length === 0) throw fileError(reading.problem);
       printFaults(reading.faults, say);
       return exitCode.refused;
     }

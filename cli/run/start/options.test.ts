@@ -20,7 +20,7 @@ describe("options of npm start", () => {
   it.each([["--bogus"], ["--seed", "x"], ["--seed", "-1"], ["--speed", "0"], ["--speed", "NaN"], ["extra"]])(
     "refuse %s %s",
     (...args) => {
-      expect(readOptions(args, "x")).toMatchObject({ ok: false, problem: { code: "bad_request" } });
+      expect(readOptions(args, "x")).toMatchObject({ ok: false, problem: { code: "usage" } });
     },
   );
 });

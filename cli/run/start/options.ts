@@ -54,12 +54,12 @@ export function readOptions(args: readonly string[], defaultSite: string): Outco
     });
     const seed = Number(values.seed);
     if (!Number.isInteger(seed) || seed < 0 || seed > 0xffff_ffff)
-      return refuse("bad_request", "--seed takes a whole number from 0 to 4294967295.");
+      return refuse("usage", "--seed takes a whole number from 0 to 4294967295.");
     const speed = Number(values.speed);
-    if (!(speed > 0 && speed <= 10_000)) return refuse("bad_request", "--speed takes a number above 0, up to 10000.");
-    if (values.via !== undefined && !URL.canParse(values.via)) return refuse("bad_request", "--via takes a URL.");
+    if (!(speed > 0 && speed <= 10_000)) return refuse("usage", "--speed takes a number above 0, up to 10000.");
+    if (values.via !== undefined && !URL.canParse(values.via)) return refuse("usage", "--via takes a URL.");
     return ok({ ...values, via: values.via, cron: values.cron, seed, speed });
   } catch (error) {
-    return refuse("bad_request", error instanceof Error ? error.message : String(error));
+    return refuse("usage", error instanceof Error ? error.message : String(error));
   }
 }
