@@ -9,6 +9,7 @@ import { planCommands } from "./commands/plans.ts";
 import { siteCommands } from "./commands/sites.ts";
 import type { Cli } from "./context.ts";
 import { type ExitCode, exitCode } from "./exit.ts";
+import { VERSION } from "./version.ts";
 
 /** Adds the commands that run a part of Turnup themselves; a composition root passes them in. */
 export type MoreCommands = (program: Command, agent: Command, use: { cli: Cli; exit: Exit }) => void;
@@ -23,6 +24,7 @@ export async function turnup(
   const use = { cli, exit };
   const program = new Command("turnup")
     .description("Installs, replaces and retires servers, and keeps an exact ledger of every asset.")
+    .version(VERSION, "--version")
     .option("--json", "answer in JSON, for programs")
     .configureOutput({ writeOut: (text) => cli.out(text.trimEnd()), writeErr: (text) => cli.err(text.trimEnd()) })
     .addHelpText(

@@ -119,6 +119,7 @@ export function createClient(deps: HttpDeps) {
     fleet: () => http("GET", "/v1/fleet", FleetStatus),
     freeze: () => http("POST", "/v1/fleet/freeze", FleetStatus),
     thaw: () => http("POST", "/v1/fleet/thaw", FleetStatus),
+    limit: (maxSites: number) => http("POST", "/v1/fleet/limit", FleetStatus, { body: { maxSites } }),
   };
 }
 

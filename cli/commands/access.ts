@@ -1,9 +1,9 @@
 import { type Command, Option } from "commander";
-import { tokenRoles } from "../client/client.ts";
-import { type Cli, clientOf, problemError } from "../context.ts";
+import { type FleetStatus, tokenRoles } from "../client/client.ts";
+import { type Cli, clientOf, usageError } from "../context.ts";
 import { table } from "../output/table.ts";
 import { moment } from "../output/words.ts";
-import { does, type Exit, type Options, text } from "./command.ts";
+import { type Answer, does, type Exit, type Options, text } from "./command.ts";
 
 /** Who may ask for what: API tokens, and the fleet's kill switch. */
 export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
@@ -26,17 +26,27 @@ export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }):
         ttlSeconds: seconds(options, "ttl"),
         ...(sites && { sites }),
       });
-      return { json: made, lines: [made.token] };
+      const until = made.expiresAt === null ? "for good" : `until ${moment(made.expiresAt)} UTC`;
+      const where = sites ? sites.join(", ") : "all sites";
+      return {
+        json: made,
+        lines: [made.token],
+        notes: [
+          `Token ${made.id}: ${made.role} at ${where}, ${until}. It is not shown again; \`turnup token revoke ${made.id}\` ends it.`,
+        ],
+      };
     },
   );
 
   does(token.command("list").description("the tokens, without their secrets"), use, async () => {
-    const tokens = await clientOf(cli).tokens();
+    const client = clientOf(cli);
+    const [tokens, sites] = await Promise.all([client.tokens(), client.sites()]);
+    const nameOf = new Map(sites.map((site) => [site.id, site.name]));
     const rows = tokens.map((t) => [
       t.id,
       t.name,
       t.role,
-      t.sites?.join(" ") ?? "all",
+      t.sites?.map((id) => nameOf.get(id) ?? id).join(" ") ?? "all",
       moment(t.createdAt),
       t.revokedAt !== null
         ? `revoked ${moment(t.revokedAt)}`
@@ -58,23 +68,30 @@ export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }):
     return { json: revoked, lines: [`Revoked ${revoked.name} (${revoked.id}).`] };
   });
 
-  const fleet = program.command("fleet").description("the kill switch over all sites");
+  const fleet = program.command("fleet").description("the kill switch over all sites, and how many may work at once");
   for (const [name, ask, description] of [
     ["status", "fleet", "whether anything may start, and how many sites are at work"],
     ["freeze", "freeze", "no step starts anywhere until it is thawed"],
     ["thaw", "thaw", "turn the kill switch off"],
   ] as const) {
-    does(fleet.command(name).description(description), use, async () => {
-      const status = await clientOf(cli)[ask]();
-      return {
-        json: status,
-        lines: [
-          `${status.frozen ? "Frozen: nothing starts" : "Not frozen"}; ${status.working} of at most ${status.maxSites} sites at work.`,
-        ],
-      };
-    });
+    does(fleet.command(name).description(description), use, async () => fleetAnswer(await clientOf(cli)[ask]()));
   }
+  does(
+    fleet.command("limit <sites>").description("how many sites may work at once; 0: none starts"),
+    use,
+    async ([sites = ""]) => {
+      if (!/^\d{1,9}$/.test(sites)) throw usageError("`fleet limit` takes a whole number of sites, from 0.");
+      return fleetAnswer(await clientOf(cli).limit(Number(sites)));
+    },
+  );
 }
+
+const fleetAnswer = (status: FleetStatus): Answer => ({
+  json: status,
+  lines: [
+    `${status.frozen ? "Frozen: nothing starts" : "Not frozen"}; ${status.working} of at most ${status.maxSites} sites at work.`,
+  ],
+});
 
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 
@@ -82,7 +99,6 @@ const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 } as const;
 export function seconds(options: Options, name: string): number {
   const match = /^(\d{1,6})([smhd])$/.exec(text(options, name) ?? "");
   const unit = match?.[2] as keyof typeof UNIT_S | undefined;
-  if (!match || !unit)
-    throw problemError({ code: "bad_request", detail: `--${name} takes a number and s, m, h or d, as in 12h.` });
+  if (!match || !unit) throw usageError(`--${name} takes a number and s, m, h or d, as in 12h.`);
   return Number(match[1]) * UNIT_S[unit];
 }

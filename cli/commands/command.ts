@@ -6,6 +6,8 @@ import { type ExitCode, exitCode } from "../exit.ts";
 export interface Answer {
   json: unknown;
   lines: readonly string[];
+  /** For people too, beside what a script takes from standard output: they go to standard error. */
+  notes?: readonly string[];
   exit?: ExitCode;
 }
 
@@ -39,7 +41,10 @@ export function does(
       }
       exit.code = answer.exit ?? exitCode.done;
       if (json) cli.out(JSON.stringify(answer.json));
-      else for (const line of answer.lines) cli.out(line);
+      else {
+        for (const line of answer.lines) cli.out(line);
+        for (const line of answer.notes ?? []) cli.err(line);
+      }
     } catch (error) {
       exit.code = printError(cli, error, json);
     }

@@ -2,7 +2,7 @@ import type { Command } from "commander";
 import { isFinal } from "../../shared/model/job.ts";
 import { type Cli, clientOf } from "../context.ts";
 import { table } from "../output/table.ts";
-import { duration, moment } from "../output/words.ts";
+import { duration, moment, plural } from "../output/words.ts";
 import { does, type Exit, text } from "./command.ts";
 import { watchToEnd } from "./watch.ts";
 import { siteOrOnly } from "./which-site.ts";
@@ -36,10 +36,11 @@ export function jobCommands(program: Command, use: { cli: Cli; exit: Exit }): vo
     async ([id = ""], options) => {
       const job = await clientOf(cli).cancel(id, text(options, "reason") ?? "");
       const open = job.targets.filter((target) => !isFinal.target(target.state)).length;
-      return {
-        json: job,
-        lines: [`Job ${job.id} is ${job.state}; ${open} of its targets still at a step that may not be interrupted.`],
-      };
+      const rest =
+        open === 0
+          ? "nothing of it is still at work"
+          : `${open} of its ${plural(job.targets.length, "target")} still at a step that may not be interrupted`;
+      return { json: job, lines: [`Job ${job.id} is ${job.state}; ${rest}.`] };
     },
   );
 }
