@@ -36,7 +36,7 @@ const Result = z.object({
     }),
   ),
   rowsPerInstall: z.number().nullable(),
-  stepDeadMs: z.object({ p50: z.number(), p95: z.number() }),
+  stepDeadMs: z.object({ p50: z.number().nullable(), p95: z.number().nullable() }),
 });
 export type Result = z.infer<typeof Result>;
 

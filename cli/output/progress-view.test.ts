@@ -68,6 +68,37 @@ describe("progress without a terminal", () => {
   });
 });
 
+describe("the end of a job without a terminal", () => {
+  it("tells the machines in the order in which they ended, each by its own clock, and the totals by the job's", () => {
+    const { screen, out, clock } = view(undefined);
+    clock.now = 3_600_000;
+    const ended = [
+      target(1, { state: "succeeded", startedAt: 1_000, endedAt: 9_000 }),
+      target(2, { state: "failed", startedAt: 1_000, endedAt: 5_000 }),
+      target(3, {
+        state: "cancelled",
+        startedAt: null,
+        endedAt: 7_000,
+        failure: { code: "cancelled", detail: "by ann" },
+      }),
+    ];
+    screen.end({ ...job(ended), state: "partly", endedAt: 9_000 });
+    expect(out.map((line) => line.trim())).toEqual([
+      expect.stringMatching(/^✗ m2 .* 4\.0 s {2}/),
+      expect.stringMatching(/^– m3 .*cancelled: by ann$/),
+      expect.stringMatching(/^✓ m1 .* 8\.0 s {2}active$/),
+      "9.0 s  1 active, 1 failed, 0 waiting, 1 cancelled",
+    ]);
+  });
+
+  it("says the totals once more, however short ago they were said", () => {
+    const { screen, out } = view(undefined);
+    screen.update(job([target(1)]));
+    screen.end(job([target(1, { state: "succeeded", endedAt: 1_000 })]));
+    expect(out.at(-1)?.trim()).toBe("1.0 s  1 active, 0 failed, 0 waiting");
+  });
+});
+
 describe("progress on a terminal", () => {
   it("has one line per machine and the totals", () => {
     const { screen, drawn } = view(80, 50);

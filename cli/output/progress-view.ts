@@ -51,8 +51,11 @@ export class ProgressView {
 
   /** The last state, for good. */
   end(job: JobView): void {
-    this.update(job);
-    this.#live?.end();
+    this.#job = job;
+    if (this.#live) {
+      this.#live.show(this.#lines(job));
+      this.#live.end();
+    } else this.#print(job, true);
     this.#job = undefined;
   }
 
@@ -60,19 +63,24 @@ export class ProgressView {
     return progressLines(job, this.#screen.now(), this.#screen.columns ?? 160, this.#screen.rows);
   }
 
-  #print(job: JobView): void {
+  #print(job: JobView, last = false): void {
     const now = this.#screen.now();
     const width = Math.max(...job.targets.map((target) => target.name.length));
-    for (const target of job.targets) {
+    // Several that one view tells of first come in the order in which they ended; what waits has not.
+    const ended = [...job.targets].sort((a, b) => (a.endedAt ?? now) - (b.endedAt ?? now));
+    for (const target of ended) {
       if (!isFinal.target(target.state) && target.state !== "waiting") continue;
       const key = `${target.device} ${target.state}`;
       if (this.#said.has(key)) continue;
       this.#said.add(key);
       this.#screen.out(progressLine(target, now, width, 400));
     }
-    if (now - this.#lastTotals < PLAIN_MS) return;
+    if (now - this.#lastTotals < PLAIN_MS && !last) return;
     this.#lastTotals = now;
-    this.#screen.out(`${duration(now - job.createdAt).padStart(10)}  ${totals(job)}${where(job.targets)}`);
+    // The clock of a job that has ended stands.
+    this.#screen.out(
+      `${duration((job.endedAt ?? now) - job.createdAt).padStart(10)}  ${totals(job)}${where(job.targets)}`,
+    );
   }
 }
 

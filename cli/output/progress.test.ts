@@ -51,9 +51,9 @@ describe("progress", () => {
 
   it("the totals end in the three counts, when nothing is open any more", () => {
     const targets = (["succeeded", "failed", "cancelled", "waiting"] as const).map((state) => target({ state }));
-    expect(totals({ targets })).toBe("1 active, 2 failed, 1 waiting");
+    expect(totals({ targets })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled");
     expect(totals({ targets: [...targets, target({}), target({ state: "queued" })] })).toBe(
-      "1 active, 2 failed, 1 waiting, 2 at work",
+      "1 active, 1 failed, 1 waiting, 1 cancelled, 2 at work",
     );
   });
 });

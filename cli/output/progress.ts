@@ -65,9 +65,9 @@ const URGENCY: readonly TargetView["state"][] = ["running", "waiting", "failed",
 
 /** `12 active, 0 failed, 1 waiting, 11 at work`. */
 export function totals(job: Pick<JobView, "targets">): string {
-  const count = (...states: TargetView["state"][]) =>
-    job.targets.filter((target) => states.includes(target.state)).length;
+  const count = (state: TargetView["state"]) => job.targets.filter((target) => target.state === state).length;
   const open = job.targets.filter((target) => !isFinal.target(target.state) && target.state !== "waiting").length;
-  const text = `${count("succeeded")} active, ${count("failed", "cancelled")} failed, ${count("waiting")} waiting`;
-  return open === 0 ? text : `${text}, ${open} at work`;
+  const cancelled = count("cancelled");
+  const text = `${count("succeeded")} active, ${count("failed")} failed, ${count("waiting")} waiting`;
+  return `${text}${cancelled === 0 ? "" : `, ${cancelled} cancelled`}${open === 0 ? "" : `, ${open} at work`}`;
 }

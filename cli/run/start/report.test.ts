@@ -11,6 +11,8 @@ import {
   resultTable,
   rowsPerInstall,
   stepDead,
+  stepDeadMs,
+  totalLines,
 } from "./report.ts";
 
 const device = (state: DeviceView["state"]): DeviceView => ({
@@ -139,6 +141,14 @@ describe("dead time between steps", () => {
       step(6, { device: "dev_2" }),
     ];
     expect(stepDead(steps)).toEqual([50, 30]);
+    expect(stepDeadMs([50, 30])).toEqual({ p50: 30, p95: 50 });
+  });
+
+  it("is null where there was none, not 0", () => {
+    expect(stepDeadMs([])).toEqual({ p50: null, p95: null });
+    const lines = totalLines({ machines: [], rowsPerInstall: null, stepDeadMs: stepDeadMs([]) });
+    expect(lines.join("\n")).not.toMatch(/\b0\.0|\bnull|-Infinity/);
+    expect(lines).toContain("Between a step's end and the next one's start: no steps went in this run");
   });
 });
 

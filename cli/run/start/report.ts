@@ -95,13 +95,12 @@ export function rowsPerInstall(before: Meter, after: Meter): number | null {
 export interface RunResult {
   machines: MachineResult[];
   rowsPerInstall: number | null;
-  stepDeadMs: { p50: number; p95: number };
+  /** Null where this run had no step after another. */
+  stepDeadMs: { p50: number | null; p95: number | null };
 }
 
-export const stepDeadMs = (gaps: readonly number[]): RunResult["stepDeadMs"] => ({
-  p50: percentile(gaps, 0.5),
-  p95: percentile(gaps, 0.95),
-});
+export const stepDeadMs = (gaps: readonly number[]): RunResult["stepDeadMs"] =>
+  gaps.length === 0 ? { p50: null, p95: null } : { p50: percentile(gaps, 0.5), p95: percentile(gaps, 0.95) };
 
 /** The final table. */
 export function resultTable(machines: readonly MachineResult[]): string[] {
@@ -141,12 +140,16 @@ export function totalLines({ machines, rowsPerInstall: rows, stepDeadMs: dead }:
   const of = (key: "serveSeconds" | "hardwareSeconds" | "deadSeconds") =>
     machines.map((machine) => machine[key]).filter((value) => value !== null);
   const line = (title: string, key: Parameters<typeof of>[0]) =>
-    `${title}: ${percentile(of(key), 0.5).toFixed(1)} s in the middle, ${Math.max(0, ...of(key)).toFixed(1)} s at most`;
+    of(key).length === 0
+      ? `${title}: of no machine is it known`
+      : `${title}: ${percentile(of(key), 0.5).toFixed(1)} s in the middle, ${Math.max(...of(key)).toFixed(1)} s at most`;
   return [
     line("Time to serve", "serveSeconds"),
     line("Hardware", "hardwareSeconds"),
     line("Dead time", "deadSeconds"),
-    `Between a step's end and the next one's start: ${dead.p50} ms in the middle, ${dead.p95} ms at the 95th percentile`,
+    dead.p50 === null
+      ? "Between a step's end and the next one's start: no steps went in this run"
+      : `Between a step's end and the next one's start: ${dead.p50} ms in the middle, ${dead.p95} ms at the 95th percentile`,
     rows === null ? "Rows written per install: none was finished in this run" : `Rows written per install: ${rows}`,
   ];
 }
