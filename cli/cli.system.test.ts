@@ -8,6 +8,7 @@ import { z } from "zod";
 import type { Cli } from "./context.ts";
 import { turnup } from "./program.ts";
 import { readJsonFile } from "./run/start/prepare.ts";
+import { VERSION } from "./version.ts";
 
 const root = join(import.meta.dirname, "..");
 const site = join(root, "examples/sites/ams01.yaml");
@@ -76,6 +77,21 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
     const mixed = await run("device-type", "import", join(root, "examples/device-types"), join(root, "package.json"));
     expect(mixed).toMatchObject({ code: 3 });
     expect(mixed.text).toContain(`${join(root, "package.json")}: refused`);
+    const bad = join(dir, "bad.yaml");
+    writeFileSync(bad, "model: Box\nu_height: tall\n");
+    const refused = await run("device-type", "import", bad);
+    expect(refused).toMatchObject({
+      code: 2,
+      out: [`${bad}: refused`, ...(await run("device-type", "check", bad)).out, "0 device types imported, 1 refused"],
+    });
+    expect(refused.out[2]).toBe(
+      `${bad}:2:11 device_type_fault u_height is no number. Write: u_height: rack units in halves, as 1 or 0.5`,
+    );
+  });
+
+  it("says of a switch that it is recorded and not installed", async () => {
+    const { out } = await run("device-type", "check", join(root, "examples/device-types/Arista/DCS-7010TX-48-F.yaml"));
+    expect(out.at(-1)).toBe("This is network gear, which Turnup records and does not install.");
   });
 
   it("imports a site, and the same again changes nothing", async () => {
@@ -107,6 +123,26 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
     });
   });
 
+  it("gives mistakes made here a next step of their own", async () => {
+    const tried = [
+      [await run("site", "import", dir), "file_unreadable", "Name a file"],
+      [await run("site", "import", join(dir, "nothing.yaml")), "not_found", "Name a file"],
+      [await run("device-type", "check", dir), "file_unreadable", "Name a file"],
+      [await run("plan", "server.install", "compute-01", "--params", "{"), "usage", "--help"],
+      [await run("token", "create", "x", "--ttl", "5y"), "usage", "--help"],
+      [await run("apply", "pln_x"), "usage", "`turnup plan` printed it"],
+      [await run("fleet", "limit", "many"), "usage", "--help"],
+      [await runWith({ TURNUP_URL: "notaurl" }, "site", "list"), "usage", "--help"],
+      [await runWith({ TURNUP_URL: "http://127.0.0.1:9" }, "site", "list"), "no_control_plane", "TURNUP_TOKEN"],
+    ] as const;
+    for (const [{ code, said }, name, next] of tried) {
+      expect(said).toMatch(new RegExp(`^${name}: `));
+      expect(said).toContain(next);
+      expect(said).not.toContain("openapi.json");
+      expect(code).toBe(2);
+    }
+  });
+
   it("[T1] refuses a plan without targets or with unknown ones", async () => {
     expect(await run("plan", "server.install")).toMatchObject({ code: 2 });
     const unknown = await run("plan", "server.install", "compute-01", "nobody", "--json");
@@ -133,8 +169,18 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
     expect((await run("jobs")).text).toContain(id);
     const explained = await run("explain", "compute-01", "--json");
     expect(explained.json()).toMatchObject({ job: id, waitingOn: expect.any(String) });
-    expect(await run("cancel", id, "--reason", "test")).toMatchObject({ code: 0 });
-    expect(await run("watch", id)).toMatchObject({ code: 1 });
+    const held = await run("plan", "server.install", "compute-01");
+    expect(held).toMatchObject({ code: 2, text: expect.stringContaining("It would be refused now: locks") });
+    expect(held.text).not.toContain("turnup apply");
+    expect(await run("cancel", id, "--reason", "test")).toMatchObject({
+      code: 0,
+      text: expect.stringContaining("nothing of it is still at work"),
+    });
+    const watched = await run("watch", id);
+    expect(watched).toMatchObject({
+      code: 1,
+      text: expect.stringContaining("0 active, 0 failed, 0 waiting, 1 cancelled"),
+    });
     expect((await run("jobs", id)).text).toContain("cancelled");
   });
 
@@ -150,7 +196,12 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
       code: 2,
       said: expect.stringContaining("forbidden"),
     });
-    expect((await run("token", "list")).text).not.toContain(token);
+    const listed = (await run("token", "list")).text;
+    expect(listed).not.toContain(token);
+    expect(listed).toMatch(/looker +viewer +ams01 /);
+    const told = await run("token", "create", "other", "--ttl", "1h");
+    expect(told.out).toEqual([expect.stringMatching(/^\S+$/)]);
+    expect(told.said).toMatch(/^Token \S+: viewer at all sites, until \d{4}-.* UTC/);
     expect(await run("token", "revoke", id)).toMatchObject({ code: 0 });
     expect(await runWith(as, "site", "list")).toMatchObject({
       code: 2,
@@ -161,10 +212,13 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
   it("freezes and thaws the fleet", async () => {
     expect(await run("fleet", "freeze")).toMatchObject({ code: 0, text: expect.stringContaining("Frozen") });
     expect(await run("fleet", "thaw")).toMatchObject({ code: 0, text: expect.stringContaining("Not frozen") });
+    expect(await run("fleet", "limit", "3")).toMatchObject({ code: 0, text: expect.stringContaining("at most 3") });
   });
 
   it("makes an enrolment token and lists agents and findings", async () => {
-    expect((await run("agent", "enrol-token", "ams01")).out).toEqual([expect.stringMatching(/^enr_/)]);
+    const invited = await run("agent", "enrol-token", "ams01");
+    expect(invited.out).toEqual([expect.stringMatching(/^enr_/)]);
+    expect(invited.said).toMatch(/^For one agent of ams01, once, until \d{4}-.* UTC\./);
     expect(await run("agent", "list", "--site", "ams01")).toMatchObject({ code: 0 });
     expect(await run("findings", "--json")).toMatchObject({ code: 0, out: ["[]"] });
   });
@@ -174,5 +228,6 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
     expect(await run("token", "create", "x", "--role", "king")).toMatchObject({ code: 2 });
     expect(await run("token", "create", "x", "--ttl", "soon")).toMatchObject({ code: 2 });
     expect(await run("--help")).toMatchObject({ code: 0, text: expect.stringContaining("Exit codes") });
+    expect(await run("--version")).toMatchObject({ code: 0, out: [VERSION] });
   });
 });

@@ -2,9 +2,9 @@ import { readdir, stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import type { Command } from "commander";
 import { typeName } from "../../shared/model/device-type/device-type.ts";
-import { checkInstallable } from "../../shared/model/device-type/installable.ts";
+import { checkInstallable, type Gap } from "../../shared/model/device-type/installable.ts";
 import type { ReadReport } from "../../shared/model/device-type/read.ts";
-import { type Cli, clientOf, problemError } from "../context.ts";
+import { type Cli, clientOf, fileError } from "../context.ts";
 import { exitCode, exitOfMany } from "../exit.ts";
 import { type DeviceTypeFile, readDeviceTypeFile } from "../input/device-type-file.ts";
 import { printFaults } from "../input/print-faults.ts";
@@ -64,12 +64,12 @@ async function importPaths(cli: Cli, paths: readonly string[]): Promise<Answer> 
     client,
     readable.map((one) => one.document),
   );
-  for (const [i, { file }] of readable.entries()) {
+  for (const [i, { file, locate }] of readable.entries()) {
     const report = reports.find((one) => one.file === file);
     const refused = results[i]?.faults ?? [];
     if (!report || refused.length === 0) continue;
     report.taken = false;
-    report.faults.push(...refused.map((fault) => ({ ...fault, file, line: 1, col: 1 })));
+    report.faults.push(...refused.map(locate));
   }
   const taken = reports.filter((report) => report.taken).length;
   const refused = reports.length - taken;
@@ -84,18 +84,20 @@ function reportLines({ file, name, taken, report, faults }: FileReport): string[
   const notes = [
     ...(report?.tolerated ?? []).map((text) => `  tolerated ${text}`),
     ...(report?.missing ?? []).map((text) => `  missing   ${text}`),
-    ...faults.map(
-      (fault) =>
-        `  refused   ${fault.pointer} ${fault.code} ${fault.text}${fault.write ? `. Write: ${fault.write}` : ""}`,
-    ),
   ];
-  return [`${file}: ${taken ? name : "refused"}`, ...notes];
+  return [`${file}: ${taken ? name : "refused"}`, ...notes, ...faultLines(faults)];
+}
+
+function faultLines(faults: readonly LocatedFault[]): string[] {
+  const lines: string[] = [];
+  printFaults(faults, (line) => lines.push(line));
+  return lines;
 }
 
 /** YAML files at or below a path, sorted: a folder is a library. */
 export async function yamlFiles(path: string): Promise<string[]> {
   const info = await stat(path).catch(() => undefined);
-  if (!info) throw problemError({ code: "not_found", detail: `There is no file or folder ${path}.` });
+  if (!info) throw fileError({ code: "not_found", detail: `There is no file or folder ${path}.` });
   if (!info.isDirectory()) return [path];
   const entries = await readdir(path, { recursive: true, withFileTypes: true });
   return entries
@@ -107,24 +109,28 @@ export async function yamlFiles(path: string): Promise<string[]> {
 async function checkFile(file: string): Promise<Answer> {
   const read = await readDeviceTypeFile(file);
   if (!read.ok) {
-    if (read.faults.length === 0) throw problemError(read.problem);
-    const lines: string[] = [];
-    printFaults(read.faults, (line) => lines.push(line));
-    return { json: { error: read.problem }, lines, exit: exitCode.refused };
+    if (read.faults.length === 0) throw fileError(read.problem);
+    return { json: { error: read.problem }, lines: faultLines(read.faults), exit: exitCode.refused };
   }
   const { type, report } = read.value;
   const gaps = checkInstallable(type);
-  const level = { blocks: "cannot be mended", class: "the hardware class must say it", note: "note" } as const;
+  const level = { blocks: "not to be installed", class: "the hardware class must say it", note: "note" } as const;
   const blocked = gaps.some((gap) => gap.level === "blocks");
   return {
     json: { name: typeName(type), installable: !blocked, report, gaps },
     lines: [
       ...reportLines({ file, name: typeName(type), taken: true, report, faults: [] }),
       ...gaps.map((gap) => `${gap.code}: ${gap.text} (${level[gap.level]}). Write: ${gap.write}`),
-      blocked
-        ? "A machine of this type cannot be installed."
-        : "A machine of this type can be installed, with a hardware class that says the rest.",
+      verdict(gaps),
     ],
     exit: blocked ? exitCode.refused : exitCode.done,
   };
+}
+
+function verdict(gaps: readonly Gap[]): string {
+  const has = (code: string) => gaps.some((gap) => gap.code === code);
+  if (has("network_gear")) return "This is network gear, which Turnup records and does not install.";
+  if (has("not_a_machine")) return "This is no server: Turnup records it and does not install it.";
+  if (gaps.some((gap) => gap.level === "blocks")) return "A machine of this type cannot be installed.";
+  return "A machine of this type can be installed, with a hardware class that says the rest.";
 }

@@ -1,6 +1,7 @@
+import type { Fault } from "../../shared/errors.ts";
 import type { DeviceType } from "../../shared/model/device-type/device-type.ts";
 import { type ReadReport, readDeviceType } from "../../shared/model/device-type/read.ts";
-import { type Reading, readYamlFile, refuseFile } from "./yaml-file.ts";
+import { type LocatedFault, type Reading, readYamlFile, refuseFile } from "./yaml-file.ts";
 
 /** The largest file of the library has 20 kB. */
 const MAX_BYTES = 2 ** 20;
@@ -12,6 +13,8 @@ export interface DeviceTypeFile {
   report: ReadReport;
   /** The document as it was read, for the control plane to read again. */
   document: unknown;
+  /** The place in the file of a fault that others find in the document. */
+  locate(fault: Fault): LocatedFault;
 }
 
 /** Reads one file of the NetBox device-type library; refusals as of `readYamlFile` and `readDeviceType`. */
@@ -25,6 +28,6 @@ export async function readDeviceTypeFile(file: string): Promise<Reading<DeviceTy
   const doubled = faults.map((fault) => `line ${fault.line}: ${fault.text}; the last one counts`);
   return {
     ok: true,
-    value: { file, type, report: { ...report, tolerated: [...doubled, ...report.tolerated] }, document },
+    value: { file, type, report: { ...report, tolerated: [...doubled, ...report.tolerated] }, document, locate },
   };
 }

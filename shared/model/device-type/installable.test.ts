@@ -24,5 +24,12 @@ it("asks for the BMC port where none or several are marked", () => {
 it("says what no class can mend", () => {
   expect(codes({ u_height: 0 })).toContain("blocks no_place");
   expect(codes({ subdevice_role: "child" })).toContain("blocks no_place");
-  expect(codes({ "power-outlets": [{ name: "1", type: "iec-60320-c13" }] })).toContain("blocks not_a_machine");
+});
+
+it("asks nothing more of gear that is no machine", () => {
+  const ports = (count: number) =>
+    Array.from({ length: count }, (_, n) => ({ name: `e${n}`, type: "25gbase-x-sfp28" }));
+  expect(codes({ "power-outlets": [{ name: "1", type: "iec-60320-c13" }] })).toEqual(["blocks not_a_machine"]);
+  expect(codes({ interfaces: [bmc, ...ports(48)] })).toEqual(["blocks network_gear"]);
+  expect(codes({ interfaces: [bmc, ...ports(8)] })).toContain("class boot_port_open");
 });

@@ -13,6 +13,8 @@ export interface Gap {
 
 /** What is missing in the type before a machine of it could be installed, in the order of a hardware class. */
 export function checkInstallable(type: DeviceType): Gap[] {
+  const other = notAMachine(type);
+  if (other.length > 0) return other;
   return [...placement(type), ...managementPort(type), ...bootPort(type), ...bays(type), ...parts(), ...power(type)];
 }
 
@@ -20,11 +22,20 @@ const blocked = (code: string, text: string, write: string): Gap => ({ level: "b
 const fromClass = (code: string, text: string, write: string): Gap => ({ level: "class", code, text, write });
 const note = (code: string, text: string, write: string): Gap => ({ level: "note", code, text, write });
 
-function placement(type: DeviceType): Gap[] {
+/** Servers come with up to 8 ports on the board and take the rest in modules; NetBox itself has no mark for what it is. */
+const NETWORK_GEAR_PORTS = 12;
+
+/** Gear that has its place in a site and nothing to install. */
+function notAMachine(type: DeviceType): Gap[] {
+  const write = "deviceType: in the device's entry, and no hardwareClass";
   const outlets = type["power-outlets"]?.length ?? 0;
-  if (outlets > 0) {
-    return [blocked("not_a_machine", `it has ${outlets} power outlets: a power distribution unit`, "a server's type")];
-  }
+  if (outlets > 0) return [blocked("not_a_machine", `it has ${outlets} power outlets: power distribution`, write)];
+  const ports = (type.interfaces ?? []).filter((port) => !port.mgmt_only && port.type !== "virtual").length;
+  if (ports < NETWORK_GEAR_PORTS) return [];
+  return [blocked("network_gear", `it has ${ports} network ports`, write)];
+}
+
+function placement(type: DeviceType): Gap[] {
   if (type.subdevice_role === "child" || type.u_height === 0) {
     return [
       blocked("no_place", "it fills no rack unit of its own (u_height 0)", "the type of a machine with a height"),

@@ -41,7 +41,7 @@ describe.skipIf(!root)("the device types of the NetBox library, as they are", ()
     expect(codes("HPE/Synergy-480-Gen10.yaml")).toContain("no_place");
     expect(codes("APC/AP8941.yaml")).toContain("not_a_machine");
     expect(codes("Dell/PowerEdge-C6400.yaml")).toContain("management_port_missing");
-    expect(codes("Mellanox/SN2010.yml")).toContain("management_port_missing");
+    expect(codes("Mellanox/SN2010.yml")).toContain("network_gear");
     expect(codes("Dell/PowerEdge-R650.yaml")).toEqual(["boot_port_open", "parts_missing"]);
   });
 });

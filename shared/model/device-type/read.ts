@@ -131,8 +131,19 @@ function noteDoubles(type: DeviceType, report: ReadReport): void {
 function faultOf(issue: z.core.$ZodIssue): Fault {
   const pointer = issue.path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
   const last = String(issue.path.at(-1) ?? "the file");
-  return { code: "device_type_fault", pointer, text: `${last}: ${issue.message}`, write: advice(last) };
+  return { code: "device_type_fault", pointer, text: `${last} ${complaint(issue)}`, write: advice(last) };
 }
+
+function complaint(issue: z.core.$ZodIssue): string {
+  if (issue.code === "invalid_type") {
+    return issue.message.endsWith("received undefined")
+      ? "is missing"
+      : `is no ${kinds[issue.expected] ?? issue.expected}`;
+  }
+  return issue.code === "too_small" && issue.origin === "string" ? "is empty" : "is not what may stand here";
+}
+
+const kinds: Record<string, string> = { string: "text", array: "list", object: "mapping", record: "mapping" };
 
 function advice(field: string): string {
   if (field === "manufacturer") return "manufacturer: the maker's name, as Dell";
