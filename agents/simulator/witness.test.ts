@@ -38,10 +38,18 @@ it("counts overlapping hardware time once, and only within the two moments", () 
   expect(hardwareTime(records, "a", 150, 300)).toBe(50 + 10);
 });
 
-it("ends what a power loss or a restart of the simulator cut off", () => {
-  const restart = at(150, "simulator.start", { machine: "*" });
-  expect(hardwareTime([at(100, "post.start"), restart], "a", 0, 1_000)).toBe(50);
+it("ends what a power loss cut off", () => {
   expect(hardwareTime([at(100, "command.start"), at(130, "power.off")], "a", 0, 1_000)).toBe(30);
+});
+
+it("counts no outage of the simulator as hardware: what it cut off ends with the last record before", () => {
+  const restart = at(5_000, "simulator.start", { machine: "*" });
+  const cut = [at(100, "post.start"), at(150, "bmc.call", { machine: "b", ms: 10 }), restart];
+  expect(hardwareTime(cut, "a", 0, 10_000)).toBe(50);
+  expect(hardwareTime([at(100, "post.start"), restart], "a", 0, 10_000)).toBe(0);
+  expect(hardwareTime([...cut, at(5_010, "post.start"), at(5_030, "post.end")], "a", 0, 10_000)).toBe(50 + 20);
+  // An outage that begins before the time in question and ends within it.
+  expect(hardwareTime(cut, "a", 1_000, 10_000)).toBe(0);
 });
 
 it("[T5] finds two writes in a boot, a write after a verified one, and a write that a planted fault forbids", () => {
@@ -61,7 +69,7 @@ it("counts commands that overlap from the first start to the last end", () => {
   expect(hardwareTime(records, "a", 0, 1_000)).toBe(160);
   // A kill loses both ends.
   const killed = [...records.slice(0, 2), at(170, "simulator.start", { machine: "*" }), at(300, "command.start")];
-  expect(hardwareTime([...killed, at(310, "command.end")], "a", 0, 1_000)).toBe(80);
+  expect(hardwareTime([...killed, at(310, "command.end")], "a", 0, 1_000)).toBe(60);
 });
 
 it("reads every whole line and nothing else", () => {

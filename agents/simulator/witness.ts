@@ -56,8 +56,9 @@ export function readWitness(text: string): WitnessRecord[] {
 
 /**
  * Time in which the machine's hardware was busy between two moments, ms: the union of BMC calls, POST, netboot, the RAM
- * environment's start and commands, and the system's start. A span that a power loss or a restart of the simulator cut
- * off ends there.
+ * environment's start and commands, and the system's start. A span that a power loss cut off ends there. One that was cut
+ * off by the end of the simulator's process ends with the last record of any machine before the next start: hardware
+ * was seen to work until then, and an outage of the simulator is nobody's hardware time.
  */
 export function hardwareTime(records: readonly WitnessRecord[], machine: string, from: number, to: number): number {
   const intervals: [number, number][] = [];
@@ -68,7 +69,10 @@ export function hardwareTime(records: readonly WitnessRecord[], machine: string,
     if (one) intervals.push([one.since, at]);
     open.delete(span);
   };
+  let lastSign = 0;
   for (const { at, machine: of, event, ms } of records) {
+    const alive = lastSign;
+    lastSign = at;
     if (of !== machine && of !== "*") continue;
     const [span, edge] = split(event);
     if (event === "bmc.call") intervals.push([at - (ms ?? 0), at]);
@@ -81,7 +85,7 @@ export function hardwareTime(records: readonly WitnessRecord[], machine: string,
       if (one && one.depth > 1) one.depth -= 1;
       else close(span, at);
     } else if (event === "power.off" || event === "simulator.start")
-      for (const each of [...open.keys()]) close(each, at);
+      for (const each of [...open.keys()]) close(each, event === "power.off" ? at : alive);
   }
   for (const span of [...open.keys()]) close(span, to);
   return union(intervals, from, to);
