@@ -7,7 +7,20 @@ import { FaultPlan } from "./faults.ts";
 import { type SimulatorOptions, startSimulator } from "./simulator.ts";
 
 const USAGE =
-  "turnup sim --site resolved.json --dir DIR --secrets FILE --netboot URL [--speed 60] [--faults FILE] [--seed 1]";
+  "Usage: turnup sim --site site.json --dir DIR --secrets FILE --netboot URL [--speed 60] [--faults FILE] [--seed 1]";
+const HELP = `${USAGE}
+
+Runs the data center of a site: a BMC and a machine for each server (docs/simulator.md).
+
+  --site FILE     the resolved site as JSON; \`npm start\` writes it to .turnup/sim/site.json
+  --dir DIR       where it keeps machines, drives, the witness log and connect-to.json
+  --secrets FILE  JSON, the BMCs' users by their vault: references
+  --netboot URL   where machines find the agent's netboot server
+  --speed N       divides the delays of hardware (60)
+  --faults FILE   JSON, a fault plan
+  --seed N        of faults that strike with a probability (1)
+  --help          this
+`;
 const Secrets = z.record(z.string(), z.object({ username: z.string(), password: z.string() }));
 
 /** Reads a JSON file by its schema; what is wrong with it is said in one line, without what it holds (A7). */
@@ -25,7 +38,7 @@ function readJson<T extends z.ZodType>(path: string, schema: T): z.infer<T> {
   throw new Error(`${path}: ${issue?.path.join(".")}: ${issue?.message}.`);
 }
 
-function readOptions(): SimulatorOptions {
+function readOptions(): SimulatorOptions | "help" {
   const { values } = parseArgs({
     options: {
       site: { type: "string" },
@@ -35,8 +48,10 @@ function readOptions(): SimulatorOptions {
       speed: { type: "string", default: "60" },
       faults: { type: "string" },
       seed: { type: "string", default: "1" },
+      help: { type: "boolean", short: "h" },
     },
   });
+  if (values.help) return "help";
   const { site, dir, secrets, netboot } = values;
   const missing = Object.entries({ site, dir, secrets, netboot }).flatMap(([name, v]) => (v ? [] : [`--${name}`]));
   if (!site || !dir || !secrets || !netboot) throw new Error(`${missing.join(", ")}: missing.`);
@@ -61,9 +76,12 @@ function readOptions(): SimulatorOptions {
 
 function optionsOrExit(): SimulatorOptions {
   try {
-    return readOptions();
+    const options = readOptions();
+    if (options !== "help") return options;
+    process.stdout.write(HELP);
+    process.exit(0);
   } catch (cause) {
-    console.error(`simulator: ${cause instanceof Error ? cause.message : String(cause)}\nUsage: ${USAGE}`);
+    console.error(`simulator: ${cause instanceof Error ? cause.message : String(cause)}\n${USAGE}`);
     process.exit(2);
   }
 }

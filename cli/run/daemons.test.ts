@@ -37,10 +37,10 @@ describe("daemons as commands", () => {
     expect(said).toContain("--config");
   });
 
-  it("turnup sim passes everything on", async () => {
-    expect(await run("sim", "--speed", "2", "x")).toMatchObject({
+  it.each(["--speed 2 x", "--help"])("turnup sim %s passes everything on", async (line) => {
+    expect(await run("sim", ...line.split(" "))).toMatchObject({
       code: 130,
-      ran: [["agents/simulator/main.ts", ["--speed", "2", "x"]]],
+      ran: [["agents/simulator/main.ts", line.split(" ")]],
     });
   });
 });

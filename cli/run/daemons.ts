@@ -17,6 +17,7 @@ export const daemons =
     program
       .command("sim")
       .description("run a simulated data center; all further arguments are the simulator's own (see docs/simulator.md)")
+      .helpOption(false)
       .allowUnknownOption()
       .allowExcessArguments()
       .argument("[args...]")
