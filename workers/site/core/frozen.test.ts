@@ -38,3 +38,20 @@ it("[J10] after the thaw the limit counts again", () => {
   for (let i = 0; i < 10 && w.ask("job", { job }).state !== "failed"; i++) w.alarm();
   expect(w.ask("job", { job }).targets[0]?.failure?.code).toBe("agent_silent");
 });
+
+it("[G6] a lease whose answer was lost does not start under the kill switch, and is not lost by it", () => {
+  const w = new World(1);
+  const job = w.install(["srv00000"]);
+  w.sync();
+  w.do("fleet.poke", { frozen: true });
+  for (let t = 0; t < DAY_MS; t += 3_600_000) {
+    expect(w.sync().leases).toEqual([]);
+    w.now += 3_600_000;
+    w.do("tick", {});
+  }
+  expect(w.ask("job", { job }).targets[0]).toMatchObject({ waitingOn: expect.stringContaining("kill switch") });
+  w.do("fleet.poke", { frozen: false });
+  w.permit();
+  w.work();
+  expect(w.ask("job", { job }).state).toBe("succeeded");
+});

@@ -150,14 +150,19 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
   };
 }
 
-/** Leases that the agent has by our books but did not list: their reply was lost, or the agent began anew. */
+/**
+ * Leases that the agent has by our books but did not list: their reply was lost, or the agent began anew. They are said
+ * again; while nothing may start they are taken back (G5, G6), as the agent does not have them.
+ */
 export function redeliver(tx: Tx, agent: AgentRow, holding: ReadonlySet<string>): Lease[] {
   const out: Lease[] = [];
+  const open = mayStart(tx.sql, tx.now).ok;
   for (const step of heldBy(tx, agent.id)) {
     if (step.lease === null || holding.has(step.lease)) continue;
     const target = targetRow(tx.sql, step.job, step.device);
+    if (!open) loseStep(tx, step, "nothing may start now, and the agent does not have the lease");
     // Whether the agent had begun is not known here; it is told to look first.
-    if (target) out.push(asLease(tx, step, target, true, agent));
+    else if (target) out.push(asLease(tx, step, target, true, agent));
   }
   return out;
 }
