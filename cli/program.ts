@@ -40,8 +40,9 @@ export async function turnup(
   accessCommands(program, use);
   const agent = program.command("agent").description("the agents of sites");
   agentCommands(agent, use);
-  more(program, agent, use);
   inherit(program);
+  // What these set for themselves stays, as that the simulator answers for its own help.
+  more(program, agent, use);
   try {
     await program.parseAsync([...args], { from: "user" });
   } catch (error) {
