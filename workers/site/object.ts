@@ -179,9 +179,10 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     const due = this.#query("permit.due", { now: Date.now() });
     const site = this.#query("site", {});
     if (!due.ok || !due.value || !site.ok) return;
+    const askedAt = Date.now();
     const permit = await budgetOf(this.env).permit(site.value.id, true);
     this.#mayStart = permit?.granted === true;
-    this.#applyInAlarm("permit.set", { permit });
+    this.#applyInAlarm("permit.set", { permit, askedAt });
   }
 
   /** Frees the place for other sites when nothing is left to do here. */

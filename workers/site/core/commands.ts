@@ -70,8 +70,8 @@ export interface Commands {
   "audit.start": { in: { window: string; actor: Actor }; out: { run: AuditRun; created: boolean } };
   /** Time has passed: fires every due timer. The shell calls it from `alarm()`. */
   tick: { in: Record<never, never>; out: null };
-  /** What the budget object answered, or null when it did not. */
-  "permit.set": { in: { permit: Permit | null }; out: null };
+  /** What the budget object answered, or null when it did not; and when it was asked, by the coordinator's clock. */
+  "permit.set": { in: { permit: Permit | null; askedAt?: Millis | undefined }; out: null };
   /** An admin turned the fleet's kill switch; takes effect at once, before the next permit. */
   "fleet.poke": { in: { frozen: boolean }; out: null };
   /** Rows that D1 took; `rows` is what D1 says it wrote. */

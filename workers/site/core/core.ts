@@ -108,7 +108,7 @@ const handlers: Handlers = {
     noteRows(tx, 0);
     return null;
   },
-  "permit.set": (tx, { permit }) => setPermit(tx, permit),
+  "permit.set": (tx, { permit, askedAt }) => setPermit(tx, permit, askedAt),
   "fleet.poke": (tx, { frozen }) => setFrozen(tx, frozen),
   "outbox.delivered": (tx, input) => {
     delivered(tx, input);

@@ -28,6 +28,31 @@ it("[J3][G6] time under the kill switch does not count against a step, whether i
   expect(w.ask("job", { job }).state).toBe("succeeded");
 });
 
+it("[G6] a permit that was asked for before the kill switch does not undo it", () => {
+  const w = new World(1, { permit: false });
+  w.install(["srv00000"]);
+  const askedAt = w.now;
+  const permit = { granted: true, frozen: false, expiresAt: w.now + 300_000, reason: "" };
+  w.do("fleet.poke", { frozen: true });
+  w.now += 5;
+  w.do("permit.set", { permit, askedAt });
+  expect(w.sync().leases).toEqual([]);
+  // It is asked again, and then the answer counts.
+  w.now += 2_000;
+  expect(w.ask("permit.due", { now: w.now })).toBe(true);
+  w.do("permit.set", { permit, askedAt: w.now });
+  expect(w.sync().leases).toHaveLength(1);
+});
+
+it("[G5][L3] a permit lives no longer than by the coordinator's own clock, whatever the budget's shows", () => {
+  const w = new World(1, { permit: false });
+  w.install(["srv00000"]);
+  const askedAt = w.now;
+  w.do("permit.set", { permit: { granted: true, frozen: false, expiresAt: w.now + DAY_MS, reason: "" }, askedAt });
+  w.now += 300_000;
+  expect(w.sync().leases).toEqual([]);
+});
+
 it("[J10] after the thaw the limit counts again", () => {
   const w = new World(1);
   const job = w.install(["srv00000"]);

@@ -9,12 +9,16 @@ import { readMeta, type Tx, writeMeta } from "./tx.ts";
 const PERMIT_MARGIN_MS = 30_000;
 /** A budget that did not answer is asked again after this, ms. */
 const PERMIT_RETRY_MS = 2_000;
+/** No permit lives longer than this from when it was asked for, ms: its end is by another machine's clock (L3). */
+const PERMIT_MAX_MS = 5 * 60_000;
 
 /** As last heard, and when to ask again after a silence. */
 interface KeptPermit extends Permit {
   retryAt?: Millis;
   /** Since when steps may start without a break. */
   openSince?: Millis;
+  /** When the kill switch was last turned on here. */
+  frozenAt?: Millis;
 }
 
 export const permitOf = (sql: Sql): KeptPermit | undefined => readMeta<KeptPermit>(sql, "permit");
@@ -36,24 +40,40 @@ export function openSince(sql: Sql, now: Millis): Millis | undefined {
 }
 
 /** Keeps what the budget answered. A silence leaves a permit that still lives, and is no permit otherwise. */
-export function setPermit(tx: Tx, permit: Permit | null): null {
+export function setPermit(tx: Tx, answer: Permit | null, askedAt?: Millis): null {
   const before = permitOf(tx.sql);
   const lives = before?.granted === true && before.expiresAt > tx.now;
+  // G6: the switch was turned on while the answer was under way; what it grants is of the time before.
+  const stale = askedAt !== undefined && before?.frozenAt !== undefined && before.frozenAt >= askedAt;
+  const permit = stale ? null : answer;
   const retryAt = tx.now + PERMIT_RETRY_MS;
-  const silent =
-    before && lives
+  const silent: KeptPermit =
+    before && (lives || stale)
       ? { ...before, retryAt }
       : { granted: false, frozen: before?.frozen ?? false, expiresAt: retryAt, reason: "it does not answer" };
-  const fresh = permit && { ...permit, openSince: lives ? (before.openSince ?? 0) : tx.now };
-  writeMeta(tx.sql, "permit", fresh ?? silent);
+  const heard: KeptPermit | null = permit && {
+    ...permit,
+    expiresAt: askedAt === undefined ? permit.expiresAt : Math.min(permit.expiresAt, askedAt + PERMIT_MAX_MS),
+    openSince: lives ? (before.openSince ?? 0) : tx.now,
+  };
+  writeMeta(tx.sql, "permit", heard ?? silent);
   if (permit?.granted && !lives) tx.ring();
   return null;
 }
 
 /** The kill switch was turned: on, it takes effect here and now; off, the budget is asked before anything starts. */
 export function setFrozen(tx: Tx, frozen: boolean): null {
-  if (permitOf(tx.sql)?.frozen === frozen) return null;
+  const before = permitOf(tx.sql);
+  if (!frozen && before?.frozen === false) return null;
   const reason = frozen ? "the kill switch is on" : "the kill switch was just turned off";
-  writeMeta(tx.sql, "permit", { granted: false, frozen, expiresAt: tx.now, reason } satisfies Permit);
+  const frozenAt = frozen ? tx.now : before?.frozenAt;
+  const kept: KeptPermit = {
+    granted: false,
+    frozen,
+    expiresAt: tx.now,
+    reason,
+    ...(frozenAt !== undefined && { frozenAt }),
+  };
+  writeMeta(tx.sql, "permit", kept);
   return null;
 }
