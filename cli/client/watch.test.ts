@@ -86,6 +86,11 @@ describe("watching a job", () => {
     expect(await take(deps, 4)).toEqual([1, 0, 0, 2]);
   });
 
+  it("[L6] loses no event to progress that carries its number and comes before it", async () => {
+    const { deps } = world([[event(1), event(3, "step.progress"), event(2), event(3, "target.state"), event(4)]]);
+    expect(await take(deps, 5)).toEqual([1, 3, 2, 3, 4]);
+  });
+
   it("polls where no stream can be opened", async () => {
     const { deps } = world([[], [], []], [[event(1)], [event(2)], [event(3)]]);
     expect(await take(deps, 3)).toEqual([1, 2, 3]);

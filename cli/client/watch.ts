@@ -24,9 +24,11 @@ export async function* watchJob(
   let seq = after;
   while (!signal.aborted) {
     for await (const event of stream(deps, job, seq, signal)) {
-      // Progress carries the number of the last stored event; anything else older was seen already.
-      if (event.kind !== "step.progress" && event.seq <= seq) continue;
-      seq = Math.max(seq, event.seq);
+      // Progress carries the number of the last stored event, which may come after it: only stored ones are counted.
+      if (event.kind !== "step.progress") {
+        if (event.seq <= seq) continue;
+        seq = event.seq;
+      }
       yield event;
     }
     if (signal.aborted) return;
