@@ -8,14 +8,31 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const outfile = process.argv[2] ?? join(root, "dist", "agent.mjs");
 mkdirSync(dirname(outfile), { recursive: true });
 
+/**
+ * Imports stand first in a module, and a Node without node:sqlite ends there with a stack trace. Required, it is loaded
+ * where main.ts has looked at the version before.
+ */
+const lateSqlite = {
+  name: "late-sqlite",
+  setup(plugins) {
+    plugins.onResolve({ filter: /^node:sqlite$/ }, ({ path, namespace }) =>
+      namespace === "late" ? { path, external: true } : { path, namespace: "late" },
+    );
+    plugins.onLoad({ filter: /.*/, namespace: "late" }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)});`,
+    }));
+  },
+};
+
 await build({
   entryPoints: [join(root, "agents/site/main.ts")],
   outfile,
   bundle: true,
   platform: "node",
   format: "esm",
-  // The oldest Node with node:sqlite without a flag is 22.13.
-  target: "node22.13",
+  // It runs on 22.13; an older one must be able to read it, to say that it is too old.
+  target: "node18",
+  plugins: [lateSqlite],
   // Names in stack traces are worth more than a smaller file.
   minifySyntax: true,
   legalComments: "eof",

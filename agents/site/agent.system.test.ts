@@ -11,9 +11,22 @@ import type { FakeBmcOptions } from "./testing/fake-bmc.ts";
 import { type FakeControlPlane, fakeControlPlane, type StepOrder } from "./testing/fake-control-plane.ts";
 import { type FakeMachine, fakeMachine } from "./testing/fake-machine.ts";
 import { bom, target } from "./testing/fixtures.ts";
+import { AGENT_VERSION } from "./version.ts";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const main = join(here, "main.ts");
+/** Makes this Node one that calls itself 20 and has no node:sqlite, as that one has none. */
+const asNode20 = [
+  "--import",
+  `data:text/javascript,${encodeURIComponent(`
+    import { registerHooks } from "node:module";
+    registerHooks({ resolve(name, context, next) {
+      if (name === "node:sqlite") throw new Error("No such built-in module: node:sqlite");
+      return next(name, context);
+    } });
+    Object.defineProperty(process, "versions", { value: { ...process.versions, node: "20.20.2" } });
+  `)}`,
+];
 const PASSWORD = "S3cret-of-the-BMC";
 
 interface Rig {
@@ -247,6 +260,16 @@ it("is one file that works from an empty folder with Node alone", async () => {
   const built = spawnSync(process.execPath, [script, bundle], { encoding: "utf8" });
   expect([built.status, existsSync(bundle)], built.stderr).toEqual([0, true]);
   expect(readdirSync(empty)).toEqual(["agent.mjs"]);
+  const oldNode = (...args: string[]) => {
+    const { status, stdout, stderr } = spawnSync(process.execPath, [...asNode20, bundle, ...args], {
+      encoding: "utf8",
+    });
+    return [status, stdout, stderr];
+  };
+  const tooOld = "The agent needs Node ≥ 22.13; this is 20.20.2.\n";
+  expect(oldNode("--config", "agent.yaml")).toEqual([2, "", tooOld]);
+  expect(oldNode("--version")).toEqual([0, `${AGENT_VERSION}\n`, ""]);
+  expect(oldNode("--help")).toEqual([0, expect.stringMatching(/^Usage: agent --config/), ""]);
   r.order(r.machines[0] as FakeMachine);
   r.start(bundle);
   await until("the machine is done", () => ended(r, r.machines[0] as FakeMachine), r);
