@@ -1,29 +1,47 @@
 import { dirname, resolve } from "node:path";
-import { parse } from "yaml";
+import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
 import { type Outcome, ok, refuse } from "../../shared/errors.ts";
+import { Faults } from "../../shared/model/site-file/faults.ts";
+import { readShape } from "../../shared/model/site-file/shape.ts";
 
-const Port = z.number().int().min(0).max(65535);
+const Port = z
+  .number()
+  .int()
+  .min(0)
+  .max(65535)
+  .meta({ examples: [8080] });
+const path = (example: string) =>
+  z
+    .string()
+    .min(1)
+    .meta({ examples: [example] });
 const Seconds = z.number().positive();
 
 export const AgentConfig = z.strictObject({
   /** Base URL of the control plane; https except on a loopback address. */
-  controlPlane: z.url({ protocol: /^https?$/ }).refine(secure, "https, or http on a loopback address"),
+  controlPlane: z
+    .url({ protocol: /^https?$/, error: "a URL, as https://turnup.example.com" })
+    .refine(secure, "an https URL, or an http one on a loopback address")
+    .meta({ examples: ["https://turnup.example.com"] }),
   /** A name for people, unique among the site's agents. */
-  name: z.string().regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "1 to 63 lower-case letters, digits and hyphens"),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9-]{0,62}$/, "1 to 63 lower-case letters, digits and hyphens, as ams01-a")
+    .meta({ examples: ["ams01-a"] }),
   /** Holds journal.sqlite and key.json. */
-  stateDir: z.string().min(1),
+  stateDir: path("/var/lib/turnup-agent"),
   /** File with the one-time token; read while the agent is not enrolled. */
   enrolTokenFile: z.string().min(1).optional(),
   /** JSON of mode 0600: `vault:` reference → {username, password}. */
-  vault: z.string().min(1),
+  vault: path("/etc/turnup/vault.json"),
   /** Folder with the images by name. */
-  images: z.string().min(1),
+  images: path("/srv/turnup/images"),
   netboot: z.strictObject({
     host: z.string().default("0.0.0.0"),
     port: Port,
     /** As machines reach it; the address that DHCP hands out. Defaults to host and port. */
-    publicUrl: z.url({ protocol: /^https?$/ }).optional(),
+    publicUrl: z.url({ protocol: /^https?$/, error: "a URL, as http://10.30.0.5:8080" }).optional(),
   }),
   metrics: z.strictObject({ host: z.string().default("127.0.0.1"), port: Port }).prefault({ port: 9470 }),
   bmc: z
@@ -67,29 +85,38 @@ export const AgentConfig = z.strictObject({
 export type AgentConfig = z.infer<typeof AgentConfig>;
 
 function secure(url: string): boolean {
+  // That it is no URL at all is said already.
+  if (!URL.canParse(url)) return true;
   const { protocol, hostname } = new URL(url);
   return protocol === "https:" || hostname === "localhost" || hostname === "[::1]" || /^127\./.test(hostname);
 }
 
-/** Reads agent.yaml; relative paths count from its folder. Every fault is named by its place in the file. */
+/** Reads agent.yaml; relative paths count from its folder. Every fault is a line of the refusal, in plain words. */
 export function parseConfig(text: string, file: string): Outcome<AgentConfig> {
-  let doc: unknown;
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
+  const [broken] = document.errors;
+  if (broken) {
+    const { line, col } = lines.linePos(broken.pos[0]);
+    return refuse("validation_failed", `${file}:${line}:${col} is not YAML: ${broken.message}`);
+  }
+  let value: unknown;
   try {
-    doc = parse(text);
+    value = document.toJS();
   } catch (error) {
+    // An alias without its anchor, or aliases that come to too much.
     return refuse("validation_failed", `${file} is not YAML: ${error instanceof Error ? error.message : ""}`);
   }
-  const parsed = AgentConfig.safeParse(doc ?? {});
-  if (!parsed.success) {
-    const errors = parsed.error.issues.map((issue) => ({
-      code: issue.code,
-      pointer: `/${issue.path.join("/")}`,
-      text: issue.message,
-    }));
-    const said = errors.map((e) => `${e.pointer.slice(1).replaceAll("/", ".") || "file"}: ${e.text}`).join("; ");
-    return refuse("validation_failed", `${file} has faults: ${said}`, errors);
+  const faults = new Faults();
+  const config = readShape(AgentConfig, value, faults);
+  if (!config || faults.total > 0) {
+    const said = faults.list.map(({ code, pointer, text, write }) => {
+      const place = pointer.slice(1).replaceAll("/", ".");
+      return `\n${file}: ${place ? `${place}: ` : ""}${code} ${text}. Write: ${write}`;
+    });
+    const count = faults.total === 1 ? "1 fault" : `${faults.total} faults`;
+    return refuse("validation_failed", `${file} has ${count}.${said.join("")}`, faults.list);
   }
-  const config = parsed.data;
   const base = dirname(resolve(file));
   const at = (path: string) => resolve(base, path);
   return ok({

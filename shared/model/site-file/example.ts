@@ -11,6 +11,7 @@ export function bare(schema: unknown): unknown {
 
 /** A small value that fits the schema: the example of its metadata, else one made of its parts, with required keys only. */
 export function exampleOf(schema: unknown): unknown {
+  if (schema instanceof z.ZodDefault) return schema.def.defaultValue;
   const inner = bare(schema);
   if (!(inner instanceof z.ZodType)) return "…";
   const [given] = (inner.meta()?.examples ?? []) as unknown[];
@@ -38,4 +39,4 @@ export function flow(value: unknown): string {
     .join(", ")} }`;
 }
 
-const plain = /^[A-Za-z](?:[A-Za-z0-9 ._/-]|:(?=[A-Za-z0-9]))*$/;
+const plain = /^[A-Za-z/](?:[A-Za-z0-9 ._/-]|:(?=[A-Za-z0-9/]))*$/;

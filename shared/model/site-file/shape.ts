@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { bare, exampleOf, flow } from "./example.ts";
 import { type Faults, pointerTo } from "./faults.ts";
-import { instead, oneOf } from "./nearest.ts";
+import { instead, nearest, oneOf } from "./nearest.ts";
 
 /**
  * Parses the document. Every issue becomes a fault; then unknown keys are dropped and what does not fit is replaced by
@@ -29,19 +29,20 @@ function report(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue, faul
   // A7: what stands at a secret may be a password by mistake.
   const quoted = path.at(-1) === "secret" ? "something else" : shown(found);
   if (path.length === 0 && (found === undefined || found === null)) {
-    faults.addBroken("missing_key", pointer, "the file is empty", written(about, path));
+    faults.addBroken("missing_key", pointer, "the file is empty", written(schema, path));
   } else if (found === undefined || found === null) {
     const text = `${key} ${found === null ? "has no value" : "is missing"}`;
-    faults.addBroken("missing_key", pointer, text, remarked(written(about, path), allowedBy(issue) ?? what));
+    faults.addBroken("missing_key", pointer, text, remarked(written(schema, path), allowedBy(issue) ?? what));
   } else if (issue.code === "invalid_type" && issue.expected === "string" && typeof found !== "object") {
     const write = `${key}: "…", in quotes, exactly as printed`;
     faults.addBroken("not_text", pointer, `${key} is ${quoted}, which YAML reads as no text`, write);
   } else if (issue.code === "invalid_type") {
-    const write = remarked(written(about, path), what ? `${wanted(issue)}: ${what}` : wanted(issue));
+    const write = remarked(written(schema, path), what ? `${wanted(issue)}: ${what}` : wanted(issue));
     faults.addBroken("wrong_type", pointer, `${key} is ${quoted}`, write);
   } else if (issue.code === "invalid_value") {
-    const allowed = issue.values.map(String);
-    const write = typeof found === "string" ? `${instead(found, allowed)} (${oneOf(allowed, 20)})` : oneOf(allowed, 20);
+    const all = oneOf(issue.values.map(String), 20);
+    const near = typeof found === "string" ? nearest(found, issue.values.map(String)) : undefined;
+    const write = near === undefined ? all : `${near} (${all})`;
     faults.addBroken("value_not_allowed", pointer, `${key} is ${quoted}`, write);
   } else {
     faults.addBroken("value_out_of_range", pointer, `${key} is ${quoted}`, `${key}: ${bounds(issue)}`);
@@ -49,8 +50,8 @@ function report(schema: z.ZodType, value: unknown, issue: z.core.$ZodIssue, faul
 }
 
 /** What may stand at the path, as it would be written there. */
-function written(about: z.ZodType | undefined, path: readonly PropertyKey[]): string {
-  const example = flow(exampleOf(about));
+function written(schema: z.ZodType, path: readonly PropertyKey[]): string {
+  const example = flow(exampleOf(rawAt(schema, path)));
   const last = path.at(-1);
   if (last === undefined) return example;
   return typeof last === "number" ? `- ${example}` : `${cut(String(last))}: ${example}`;
@@ -124,10 +125,11 @@ function childOf(schema: unknown, key: PropertyKey): unknown {
   return Object.hasOwn(inner.shape, key) ? inner.shape[String(key)] : undefined;
 }
 
+const rawAt = (schema: unknown, path: readonly PropertyKey[]): unknown => path.reduce(childOf, schema);
+
 /** The schema that applies at the path; the wrapper only where the description hangs on it. */
 function schemaAt(schema: z.ZodType, path: readonly PropertyKey[]): z.ZodType | undefined {
-  let at: unknown = schema;
-  for (const part of path) at = childOf(at, part);
+  const at = rawAt(schema, path);
   const inner = bare(at);
   if (inner instanceof z.ZodObject || !(at instanceof z.ZodType) || !at.description) {
     return inner instanceof z.ZodType ? inner : undefined;
