@@ -137,12 +137,12 @@ export const errorCatalog = {
   machine_powered_on: spec(
     0,
     "The machine is on and this agent did not power it on",
-    "A person checks what runs there; nothing disruptive is done without an approved plan (T5).",
+    "A person checks what runs there, powers it off by hand, cancels and plans again (T5).",
   ),
   asset_in_service: spec(
     0,
     "This asset reached service through this agent",
-    "Reinstall or retire it by a plan that a person approves (T5).",
+    "Cancel the job: no workflow reinstalls or retires a machine in service yet (T5).",
   ),
   bom_mismatch: spec(
     0,
@@ -191,7 +191,7 @@ export const errorCatalog = {
   disk_not_blank: spec(
     0,
     "The planned drive holds data",
-    "A person decides: cancel, or plan a reinstall or wipe. Nothing was written (T5).",
+    "A person decides: cancel, then replace the drive or blank it by hand and plan again; no workflow erases drives yet. Nothing was written (T5).",
   ),
   image_unavailable: spec(
     0,

@@ -19,6 +19,18 @@ export interface AgentRow {
 export const agentRow = ({ sql }: { sql: Sql }, id: string) =>
   sql.get<AgentRow>("SELECT * FROM agent WHERE id = ?", id);
 
+/**
+ * Why no agent can take a step of this site, in words, or undefined when one may. `silent` is what only the shell knows:
+ * that none has been heard from lately.
+ */
+export function agentMissing(sql: Sql, site: string, silent = false): string | undefined {
+  if (!sql.get("SELECT 1 FROM agent WHERE revoked_at IS NULL LIMIT 1"))
+    return `site ${site} has no agent: \`turnup agent enrol-token ${site}\``;
+  return silent
+    ? `no agent of site ${site} has been heard from lately: \`turnup agent list --site ${site}\``
+    : undefined;
+}
+
 /** Until when a step's lease lives, on the coordinator's clock: from when it was given, or from the agent's last renewal. */
 export const leaseUntil = (step: Pick<StepRow, "leased_at">, agent: AgentRow | undefined): Millis =>
   Math.max((step.leased_at ?? 0) + LEASE_TTL_MS, agent?.lease_until ?? 0);

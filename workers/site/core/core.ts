@@ -34,6 +34,7 @@ interface Asked {
   now: Millis;
   board: ProgressBoard;
   site: SiteRecord;
+  workflows: CoreDeps["workflows"];
 }
 
 export class SiteCore {
@@ -69,7 +70,7 @@ export class SiteCore {
   query<K extends QueryKind>(now: Millis, kind: K, input: Queries[K]["in"]): Outcome<Queries[K]["out"]> {
     const site = readMeta<SiteRecord>(this.#sql, "site");
     if (!site) return refuse("site_unknown", "This site has not been created.");
-    return answers[kind]({ sql: this.#sql, now, board: this.#board, site }, input);
+    return answers[kind]({ sql: this.#sql, now, board: this.#board, site, workflows: this.#deps.workflows }, input);
   }
 
   /** When the core wants `tick`, or null while nothing is open. May lie in the past: then at once. */
@@ -181,7 +182,7 @@ const answers: Answers = {
   events: ({ sql }, { job, after, limit }) =>
     jobRow(sql, job) ? ok(jobEvents(sql, job, after, limit)) : refuse("job_unknown", `There is no job ${job}.`),
   ledger: ({ sql }, { after, limit, subject }) => ok(readLedger(sql, after, limit, subject)),
-  explain: (at, { device, agents }) => explain(at, at.site, device, agents),
+  explain: (at, { device, agents }) => explain(at, device, agents),
   findings: ({ sql, site }, input) => ok(findingPage(sql, site, input)),
   audits: ({ sql, site }, { limit }) => ok(auditRuns(sql, site, limit)),
   agents: ({ sql, site }, { presence }) => ok(agentViews(sql, site, presence)),

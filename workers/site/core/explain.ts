@@ -1,14 +1,16 @@
 /** Why a device is where it is, in words: its state, what it waits for, and what would change it. */
 import { type ErrorCode, errorCatalog, type Outcome, ok, refuse } from "../../../shared/errors.ts";
-import type { Failure, JobEvent } from "../../../shared/model/job.ts";
-import { lifecycle } from "../../../shared/model/lifecycle.ts";
+import type { Failure, JobEvent, TargetView } from "../../../shared/model/job.ts";
 import type { Explanation } from "../../../shared/model/views.ts";
+import { HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import type { Workflow } from "../../workflows/workflow.ts";
+import { agentMissing } from "./agent-rows.ts";
 import type { AgentPresence } from "./commands.ts";
 import type { FindingRow } from "./findings.ts";
 import { jobRow, targetView } from "./job-views.ts";
 import type { ProgressBoard } from "./progress.ts";
-import { deviceView, findDevice } from "./rows.ts";
+import { type DeviceRow, deviceDoc, deviceView, findDevice } from "./rows.ts";
 import { type TargetRow, targetBody } from "./step-rows.ts";
 import type { SiteRecord } from "./tx.ts";
 
@@ -16,18 +18,20 @@ interface Seen {
   sql: Sql;
   now: number;
   board: ProgressBoard;
+  site: SiteRecord;
+  workflows: ReadonlyMap<string, Workflow>;
 }
 
 /** Events shown: enough to see the last attempt, few enough to read. */
 const LAST_EVENTS = 12;
 
-export function explain(
-  seen: Seen,
-  site: SiteRecord,
-  name: string,
-  agents: readonly AgentPresence[],
-): Outcome<Explanation> {
-  const { sql } = seen;
+/** An agent that lives is heard from more often than this, ms: by its heartbeat, or by the syncs of one without a doorbell. */
+const HEARD_MS = 2 * HEARTBEAT_MS + HEARTBEAT_TIMEOUT_MS;
+
+export function explain(at: Seen, name: string, agents: readonly AgentPresence[]): Outcome<Explanation> {
+  const { sql, site, now } = at;
+  const silent = !agents.some(({ lastSeenAt }) => lastSeenAt !== null && now - lastSeenAt <= HEARD_MS);
+  const seen = { ...at, silent };
   const row = findDevice(sql, name);
   if (!row) return refuse("target_unknown", `${site.name} has no device ${name}.`);
   const device = deviceView(sql, site.id, row);
@@ -36,16 +40,19 @@ export function explain(
     row.id,
   );
   const target = latest && targetView(seen, latest);
-  const open = target !== undefined && target.endedAt === null;
+  const open = target?.endedAt === null ? target : undefined;
   const failure = target?.failure ?? null;
   const findings = sql.all<FindingRow>("SELECT * FROM finding WHERE object = ? AND state = 'open'", row.id);
   return ok({
     device,
     state: `${row.state} since ${new Date(row.since).toISOString()}`,
     waitingOn: target?.waitingOn ?? null,
-    wouldChange: wouldChange(device.state, latest, open, failure, target?.waitingOn ?? null, agents),
+    wouldChange:
+      open && latest
+        ? whileOpen(seen, open, latest.job)
+        : [...(failure ? [nextOf(failure.code)] : []), ...whatMayStart(seen, row)],
     job: latest?.job ?? null,
-    step: open ? target.step : null,
+    step: open?.step ?? null,
     failure: failure && { ...failure, next: nextOf(failure.code) },
     findings: findings.map((f) => `${f.check}: ${f.text} ${f.next}`),
     lastEvents: latest ? events(sql, latest) : [],
@@ -55,29 +62,27 @@ export function explain(
 const nextOf = (code: string): string =>
   Object.hasOwn(errorCatalog, code) ? errorCatalog[code as ErrorCode].next : "See the evidence on the step.";
 
-function wouldChange(
-  state: keyof typeof lifecycle.device,
-  target: TargetRow | undefined,
-  open: boolean,
-  failure: Failure | null,
-  waitingOn: string | null,
-  agents: readonly AgentPresence[],
-): string[] {
+/** What moves a device that a job holds. */
+function whileOpen({ sql, site, silent }: Seen & { silent: boolean }, target: TargetView, job: string): string[] {
+  const { state, failure, waitingOn } = target;
   const out: string[] = [];
-  if (open && target) {
-    if (target.state === "waiting")
-      out.push(`${failure ? nextOf(failure.code) : "A person decides."} \`turnup cancel ${target.job}\` gives it up.`);
-    else if (waitingOn) out.push(`It goes on by itself once this has come: ${waitingOn}.`);
-    if (agents.length > 0 && agents.every((a) => !a.doorbell && a.lastSeenAt === null))
-      out.push("No agent of the site has been heard from; check it (`turnup agent list`).");
-    return out;
-  }
-  if (failure) out.push(nextOf(failure.code));
-  if (state === "planned" || state === "failed")
-    out.push("An install: `turnup plan server.install DEVICE`, then `turnup apply`.");
-  const next = lifecycle.device[state];
-  out.push(`From ${state} it may become ${next.join(", ")}.`);
+  if (state === "waiting")
+    out.push(`${failure ? nextOf(failure.code) : "A person decides."} \`turnup cancel ${job}\` gives it up.`);
+  else if (waitingOn) out.push(`It goes on by itself once this has come: ${waitingOn}.`);
+  const missing = agentMissing(sql, site.name, silent);
+  if (missing !== undefined && waitingOn?.includes(missing) !== true)
+    out.push(`${missing.charAt(0).toUpperCase()}${missing.slice(1)}.`);
   return out;
+}
+
+/** What a person could start now: only what a command really offers. */
+function whatMayStart({ workflows, site }: Seen, row: DeviceRow): string[] {
+  if (deviceDoc(row).install === undefined)
+    return ["Only the site file changes it: it has no hardware class, so no workflow acts on it."];
+  const out = [...workflows.values()]
+    .filter((workflow) => workflow.startsFrom.includes(row.state))
+    .map((w) => `${w.title}: \`turnup plan ${w.name} ${row.name} --site ${site.name}\`; it prints how to apply it.`);
+  return out.length > 0 ? out : [`Nothing that a command offers today: no workflow starts from ${row.state} yet.`];
 }
 
 function events(sql: Sql, target: TargetRow): Explanation["lastEvents"] {

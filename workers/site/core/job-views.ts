@@ -12,10 +12,11 @@ import type {
 import { isFinal } from "../../../shared/model/job.ts";
 import type { Page } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import { agentMissing } from "./agent-rows.ts";
 import { mayStart } from "./guards.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { type StepRow, stepBody, stepsOf, type TargetRow, targetBody, targetsOf } from "./step-rows.ts";
-import { lastEvent, type SiteRecord } from "./tx.ts";
+import { lastEvent, readMeta, type SiteRecord } from "./tx.ts";
 
 export interface JobRow {
   id: string;
@@ -34,12 +35,14 @@ interface Seen {
   sql: Sql;
   now: number;
   board: ProgressBoard;
+  /** Whether no agent has been heard from lately, where that is known. */
+  silent?: boolean;
 }
 
 const parse = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
 
 /** In words, what an open step waits for. */
-export function stepWaitingOn({ sql, now }: Pick<Seen, "sql" | "now">, step: StepRow): string | null {
+export function stepWaitingOn({ sql, now, silent }: Omit<Seen, "board">, step: StepRow): string | null {
   const body = stepBody(step);
   switch (step.state) {
     case "blocked":
@@ -50,14 +53,15 @@ export function stepWaitingOn({ sql, now }: Pick<Seen, "sql" | "now">, step: Ste
       const failure = parse<Failure>(step.failure);
       if (step.at !== null && step.at > now && failure)
         return `the next try in ${Math.ceil((step.at - now) / 1000)} s, after ${failure.code}`;
-      return `an agent of the site to take the step ${body.name}`;
+      return `${agentWanted(sql, silent)} to take the step ${body.name}`;
     }
     case "leased":
     case "running":
       return body.waitingOn;
     case "unknown": {
       const start = mayStart(sql, now);
-      return start.ok ? `an agent to read how the last attempt of ${body.name} ended` : start.waitingOn;
+      if (!start.ok) return start.waitingOn;
+      return `${agentWanted(sql, silent)} to read how the last attempt of ${body.name} ended`;
     }
     case "succeeded":
     case "failed":
@@ -65,6 +69,11 @@ export function stepWaitingOn({ sql, now }: Pick<Seen, "sql" | "now">, step: Ste
     case "cancelled":
       return null;
   }
+}
+
+function agentWanted(sql: Sql, silent: boolean | undefined): string {
+  const missing = agentMissing(sql, readMeta<SiteRecord>(sql, "site")?.name ?? "SITE", silent);
+  return missing === undefined ? "an agent of the site" : `an agent (${missing})`;
 }
 
 export function targetView(seen: Seen, row: TargetRow): TargetView {

@@ -26,9 +26,11 @@ export function startTarget(tx: Tx, target: TargetRow, agent: string, writes: bo
 
 /** Codes after which only a person can decide; the words are what the job then waits for. */
 const humanDecides: Readonly<Record<string, string>> = {
-  disk_not_blank: "a person to decide about the data on the planned drive: cancel, or plan a reinstall or wipe",
+  disk_not_blank:
+    "a person to decide about the data on the planned drive: cancel, then replace the drive or blank it by hand",
   machine_powered_on: "a person to find out what runs on the machine: power it off and plan again, or cancel",
-  asset_in_service: "a person: the asset reached service through this agent; plan a reinstall with approval, or cancel",
+  asset_in_service:
+    "a person: the asset reached service through this agent, and no workflow reinstalls such a one yet; cancel",
 };
 
 /** The step failed for good: either a person must decide, or the target has failed. */

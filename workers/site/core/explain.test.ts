@@ -1,0 +1,67 @@
+import { expect, it } from "vitest";
+import { siteOf, World } from "./test-world.ts";
+
+const ask = (w: World, device: string, heard = true) => {
+  const presence = heard ? [{ agent: w.agent, lastSeenAt: w.now - 1_000, doorbell: true }] : [];
+  return w.ask("explain", { device, agents: presence });
+};
+
+it("suggests a command that can be run as it stands", () => {
+  expect(ask(new World(1), "srv00000").wouldChange).toEqual([
+    expect.stringContaining("`turnup plan server.install srv00000 --site ams01`"),
+  ]);
+});
+
+it("suggests no install for what has no hardware class", () => {
+  const w = new World(2);
+  const site = siteOf(2);
+  const [first, second] = site.devices;
+  if (!first || !second) throw new Error("two devices");
+  const { install: _, hardwareClass: __, ...rest } = first;
+  w.do("site.import", { site: { ...site, devices: [{ ...rest, role: "switch" }, second] }, actor: "token:t" });
+  expect(ask(w, "srv00000").wouldChange).toEqual([expect.stringContaining("no hardware class")]);
+});
+
+it("lists no move of an active device that no command offers", () => {
+  const w = new World(1);
+  w.install(["srv00000"]);
+  w.work();
+  expect(w.state("srv00000")).toBe("active");
+  expect(ask(w, "srv00000").wouldChange).toEqual([expect.stringContaining("no workflow starts from active yet")]);
+});
+
+it("tells who waits for a person only what that person can do today", () => {
+  const w = new World(1);
+  const job = w.install(["srv00000"]);
+  w.work((lease) =>
+    lease.action === "ramdisk.proveBlank"
+      ? { outcome: "failed", failure: { code: "disk_not_blank", detail: "GPT" } }
+      : {},
+  );
+  const { waitingOn, wouldChange } = ask(w, "srv00000");
+  expect(waitingOn).toContain("replace the drive or blank it by hand");
+  expect(wouldChange.join(" ")).toContain(`turnup cancel ${job}`);
+  expect([waitingOn, ...wouldChange].join(" ")).not.toMatch(/plan a (reinstall|wipe)/);
+});
+
+it("says that a site has no agent, in the job too, and how to enrol one", () => {
+  const w = new World(1);
+  w.do("agent.revoke", { agent: w.agent, actor: "token:t" });
+  const job = w.install(["srv00000"]);
+  const text = "site ams01 has no agent: `turnup agent enrol-token ams01`";
+  expect(w.ask("job", { job }).targets[0]?.waitingOn).toContain(text);
+  expect(ask(w, "srv00000", false).waitingOn).toContain(text);
+});
+
+it("says that no agent has been heard from lately, also while a step is at work", () => {
+  const w = new World(1);
+  w.install(["srv00000"]);
+  const text = "no agent of site ams01 has been heard from lately";
+  expect(ask(w, "srv00000", false).waitingOn).toContain(text);
+  expect(ask(w, "srv00000").waitingOn).not.toContain(text);
+  w.sync();
+  const { waitingOn, wouldChange } = ask(w, "srv00000", false);
+  expect(waitingOn).not.toContain(text);
+  expect(wouldChange.join(" ").toLowerCase()).toContain(text);
+  expect(ask(w, "srv00000").wouldChange.join(" ").toLowerCase()).not.toContain(text);
+});
