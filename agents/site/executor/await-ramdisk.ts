@@ -82,6 +82,7 @@ async function rescue(step: AwaitStep, world: World, boot: Boot): Promise<Boot> 
     { device: step.target.name, power: system.power },
     "starting the machine anew: it did not boot into RAM",
   );
+  step.repeated("restart");
   if (system.power !== "Off") await ensurePower(step, world, "Off");
   // L5: whatever came while its power was being taken is gone with it.
   const left = bootOf(step, world);

@@ -17,6 +17,7 @@ export async function ensureBoot(step: Step, world: World, want: Override): Prom
   let last = before;
   for (let write = 0; write < WRITES; write++) {
     const system = write === 0 ? first : await mayDisrupt(step, world);
+    if (write > 0) step.repeated("bootOverride");
     const effect = machines.intend(step.target, step.lease.id, "bootOverride", world.clock.now());
     await world.journal.durable();
     try {

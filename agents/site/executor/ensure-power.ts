@@ -27,7 +27,9 @@ export async function ensurePower(
       );
     // Between two commands anything may have happened: identity and the rules are looked at again.
     system = commands === 0 ? system : await mayDisrupt(step, world);
-    if (system.power !== want) await command(step, world, system, want);
+    if (system.power === want) continue;
+    if (commands > 0) step.repeated("power");
+    await command(step, world, system, want);
   }
 }
 

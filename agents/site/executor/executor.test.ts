@@ -99,13 +99,17 @@ it("sends a lost power command again and says how often", async () => {
   expect(await run(w, lease("bmc.power"), 200_000)).toMatchObject({
     outcome: "succeeded",
     result: { before: "Off", after: "On", commands: 2 },
+    evidence: { repeats: { power: 1 } },
   });
 });
 
 it("ends with power_no_effect when no command has an effect", async () => {
   const w = fakeWorld();
   w.bmc.faults.lostPower = 99;
-  expect(await run(w, lease("bmc.power"), 400_000)).toMatchObject({ failure: { code: "power_no_effect" } });
+  expect(await run(w, lease("bmc.power"), 400_000)).toMatchObject({
+    failure: { code: "power_no_effect" },
+    evidence: { repeats: { power: 2 } },
+  });
   expect(writes(w)).toHaveLength(3);
 });
 
@@ -132,6 +136,7 @@ it("writes the boot override again where the BMC dropped it in silence", async (
   expect(await run(w, lease("bmc.bootOverride"), 30_000)).toMatchObject({
     outcome: "succeeded",
     result: { after: "Pxe Once UEFI" },
+    evidence: { repeats: { bootOverride: 2 } },
   });
   w.bmc.state.boot.BootSourceOverrideEnabled = "Disabled";
   w.bmc.faults.ignoredBoot = 99;

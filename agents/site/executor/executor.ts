@@ -130,6 +130,7 @@ export function makeExecutor(o: ExecutorOptions): Executor {
         "agent_defect",
         `The parameters of ${action} do not fit: ${params.error.issues[0]?.path.join(".")}`,
       );
+    const repeats: Record<string, number> = {};
     return {
       lease,
       target: lease.target,
@@ -138,6 +139,10 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       signal,
       bmc: world.pool.bmc(lease.target.bmc, fence),
       evidence: (fields) => Object.assign(evidence, fields),
+      repeated(what) {
+        repeats[what] = (repeats[what] ?? 0) + 1;
+        evidence.repeats = repeats;
+      },
       progress(percent, text) {
         const rounded = Math.floor(percent);
         if (news.get(lease.id)?.percent === rounded) return;

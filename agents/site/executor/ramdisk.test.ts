@@ -83,7 +83,7 @@ it("sets override and power anew when the machine never asked for its boot scrip
   await w.time.settle();
   expect(report(w, l)).toMatchObject({
     outcome: "succeeded",
-    evidence: { restart1: "no request for the boot script" },
+    evidence: { restart1: "no request for the boot script", repeats: { restart: 1 } },
   });
 });
 

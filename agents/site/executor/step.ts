@@ -44,6 +44,8 @@ export interface Step<A extends AgentActionName = AgentActionName> {
   bmc: Bmc;
   /** Adds to what was seen before and after (E4). */
   evidence(fields: Record<string, unknown>): void;
+  /** Counts what was done once more because it showed no effect; the evidence tells the counts as `repeats`. */
+  repeated(what: "power" | "bootOverride" | "restart"): void;
   progress(percent: number, text?: string): void;
 }
 
