@@ -61,12 +61,9 @@ function resolveDevice(draft: Draft, i: number, classes: ReadonlyMap<string, Cla
     device.ports = device.type && portsOfType(device.type);
   } else if (!brokenRef && !faults.broken(pointer)) {
     const text = `nothing says what ${label} is`;
-    faults.add(
-      "class_or_type_missing",
-      pointer,
-      text,
-      "hardwareClass: … for a machine to install, deviceType: … for other gear",
-    );
+    const [name = "compute"] = classes.keys();
+    const write = `hardwareClass: ${name} for a machine to install, deviceType: Manufacturer/Model for other gear`;
+    faults.add("class_or_type_missing", pointer, text, write);
   }
   return device;
 }
