@@ -202,6 +202,9 @@ describe("the site's object", () => {
     );
     expect(live.filter((e) => e.kind !== "step.progress")).toEqual(stored.items);
     expect(live.filter((e) => e.kind === "step.progress")).toMatchObject([{ data: { percent: 40 } }]);
+    // A watcher that counts by number has seen all up to the one that progress carries.
+    const progressed = live.findIndex((e) => e.kind === "step.progress");
+    expect(live.slice(0, progressed).at(-1)?.seq).toBe(live[progressed]?.seq);
     expect(stored.items.map((e) => e.seq)).toEqual(stored.items.map((_, i) => i + 1));
     const later = await did<{ items: JobEvent[] }>("GET", `/v1/jobs/${job.id}/events?after=2`);
     expect(later.items).toEqual(stored.items.slice(2));

@@ -95,19 +95,15 @@ function takeProgress(tx: Tx, agent: AgentRow, progress: Progress, board: Progre
     tx.event(step.job, "step.running", { device: step.device, step: stepBody(step).name });
   } else if (step.state !== "running") return;
   board.set(step.job, step.n, progress);
-  tx.effect({
-    kind: "events",
-    events: [
-      {
-        job: step.job,
-        seq: lastEvent(tx.sql, step.job),
-        at: tx.now,
-        kind: "step.progress",
-        device: step.device,
-        step: stepBody(step).name,
-        data: { percent: progress.percent, ...(progress.text !== undefined && { text: progress.text }) },
-      },
-    ],
+  // Sent and not stored; in its place among the others, so that its number is one that a watcher has seen.
+  tx.events.push({
+    job: step.job,
+    seq: lastEvent(tx.sql, step.job),
+    at: tx.now,
+    kind: "step.progress",
+    device: step.device,
+    step: stepBody(step).name,
+    data: { percent: progress.percent, ...(progress.text !== undefined && { text: progress.text }) },
   });
 }
 
