@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { faultsOf, MAX_DEPTH, tooDeep } from "./input.ts";
+import { faultsOf, MAX_DEPTH, PageQuery, Ref, tooDeep } from "./input.ts";
 
 describe("[S4] nesting", () => {
   it("is told from the text, brackets inside strings not counted", () => {
@@ -25,6 +25,26 @@ describe("faults of a request", () => {
     expect(faults({ what: { plan: "p" } })).toMatchObject([{ code: "input_invalid_type", pointer: "/what/hash" }]);
     expect(faults({ what: { site: "s", targets: ["a", 7] } })).toMatchObject([{ pointer: "/what/targets/1" }]);
     expect(faults({})).toMatchObject([{ pointer: "/what" }]);
+  });
+
+  it.each<[string, z.ZodType, unknown, string]>([
+    ["nothing", z.string(), undefined, "is missing"],
+    ["another type", z.string(), 7, "must be text"],
+    ["no number", PageQuery.shape.limit, "abc", "must be a number"],
+    ["a part of a number", PageQuery.shape.limit, "1.5", "must be a whole number"],
+    ["too little", PageQuery.shape.limit, "0", "must be at least 1"],
+    ["too much", PageQuery.shape.limit, "501", "must be at most 500"],
+    ["a short text", z.string().min(3), "a", "must have at least 3 characters"],
+    ["a long list", z.array(z.int()).max(1), [1, 2], "must have at most 1 entries"],
+    ["none of the words", z.enum(["on", "off"]), "maybe", "must be one of on, off"],
+    ["an unknown field", z.strictObject({}), { x: 1 }, "has fields that are not known here: x"],
+    ["no object", z.strictObject({}), [], "must be an object"],
+    ["another pattern", z.string().regex(/^a$/), "b", "must match /^a$/"],
+    ["the nearest of several forms", z.union([z.string(), z.int()]), null, "must be text"],
+    ["what has words of its own", Ref, "!", "a name or an id"],
+  ])("say in plain words what is wrong with %s", (_, type, input, text) => {
+    const faults = faultsOf(type.safeParse(input).error?.issues ?? []);
+    expect(faults.map((fault) => fault.text)).toEqual([text]);
   });
 
   it("escape what JSON pointers escape", () => {

@@ -34,8 +34,55 @@ export function faultsOf(issues: readonly z.core.$ZodIssue[], under: readonly Pr
     const [nearest] = branches.toSorted((a, b) => a.length - b.length);
     if (nearest) return faultsOf(nearest, path);
     const pointer = path.map((key) => `/${String(key).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
-    return [{ code: `input_${issue.code}`, pointer, text: issue.message }];
+    return [{ code: `input_${issue.code}`, pointer, text: plain(issue) }];
   });
+}
+
+/** How zod's own texts begin; any other was written here, for people. */
+const BY_ZOD = /^(Invalid|Too |Unrecognized)/;
+
+/** What is wrong, in plain words. What was sent is not repeated: it may be a secret (A7). */
+function plain(issue: z.core.$ZodIssue): string {
+  if (!BY_ZOD.test(issue.message)) return issue.message;
+  switch (issue.code) {
+    case "invalid_type":
+      return issue.message.endsWith("received undefined")
+        ? "is missing"
+        : `must be ${KINDS[issue.expected] ?? issue.expected}`;
+    case "too_small":
+      return `must ${bound(issue.origin, issue.inclusive === false ? "more than" : "at least", issue.minimum)}`;
+    case "too_big":
+      return `must ${bound(issue.origin, issue.inclusive === false ? "less than" : "at most", issue.maximum)}`;
+    case "invalid_value":
+      return `must be ${issue.values.length > 1 ? "one of " : ""}${issue.values.map(String).join(", ")}`;
+    case "unrecognized_keys":
+      return `has fields that are not known here: ${issue.keys.slice(0, 10).join(", ")}`;
+    case "invalid_format":
+      return issue.pattern === undefined ? `must be a valid ${issue.format}` : `must match ${issue.pattern}`;
+    case "not_multiple_of":
+      return `must be a multiple of ${issue.divisor}`;
+    case "invalid_key":
+      return "has a key of the wrong form";
+    default:
+      return "fits none of the forms that it may have";
+  }
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  string: "text",
+  number: "a number",
+  int: "a whole number",
+  boolean: "true or false",
+  array: "a list",
+  object: "an object",
+  record: "an object",
+  null: "null",
+};
+
+function bound(origin: string, how: string, limit: number | bigint): string {
+  if (origin === "string") return `have ${how} ${limit} characters`;
+  if (origin === "array" || origin === "set") return `have ${how} ${limit} entries`;
+  return `be ${how} ${limit}`;
 }
 
 /** Ids and names in paths and filters. */
