@@ -51,7 +51,7 @@ export const errorCatalog = {
   no_control_plane: spec(
     0,
     "It is not known where the control plane is",
-    "Start one in this folder with `npm start`, or set TURNUP_URL and TURNUP_TOKEN.",
+    "Set TURNUP_URL and TURNUP_TOKEN, or unset both and start one in this folder with `npm start`.",
   ),
 
   // Sites and files

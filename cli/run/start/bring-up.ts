@@ -154,10 +154,10 @@ async function connect({ cli, paths, stop }: World, child: Child): Promise<Clien
     }
     await sleep(LOOK_MS);
   }
-  throw problemError({
-    code: "unavailable",
-    detail: `The control plane did not start. Its log ends:\n${child.logTail()}`,
-  });
+  throw problemError(
+    { code: "unavailable", detail: `The control plane did not start. Its log ends:\n${child.logTail()}` },
+    `Start it again; all that it said stands in ${paths.logs}.`,
+  );
 }
 
 /** Gives the agent a one-time token, unless it is enrolled and still has its key. */
