@@ -269,6 +269,15 @@ const allFiles = () => [
   ...["--dir", dir, "--netboot", agent.url],
 ];
 
+it("tells its own options", () => {
+  const { status, stdout } = spawnSync(process.execPath, [join(import.meta.dirname, "main.ts"), "--help"], {
+    encoding: "utf8",
+  });
+  expect(status).toBe(0);
+  for (const option of ["site", "dir", "secrets", "netboot", "speed", "faults", "seed"])
+    expect(stdout).toMatch(new RegExp(`^ {2}--${option} `, "m"));
+});
+
 it("starts anew when it is restarted from outside: what ran in RAM is gone, and the one-time override was used", async () => {
   await setUp({ holdAt: 9 << 20 });
   await netboot("n1");
