@@ -64,8 +64,8 @@ const devicesInReadModel = async (site: string): Promise<number> => {
   return Array.isArray(answer?.body.items) ? answer.body.items.length : 0;
 };
 
-async function fill(name: string): Promise<number> {
-  const { document, types } = makeSite({ servers: 10, seed: 1, name });
+async function fill(name: string, seed: number): Promise<number> {
+  const { document, types } = makeSite({ servers: 10, seed, name });
   expect((await call("POST", "/v1/device-types", { types })).status).toBe(200);
   expect((await call("POST", "/v1/sites", document.site)).status).toBe(201);
   expect((await call("PUT", `/v1/sites/${name}/document`, document)).status).toBe(200);
@@ -90,7 +90,7 @@ describe("the local control plane", { timeout: 120_000 }, () => {
   });
 
   it("[J1] loses nothing that was answered when workerd is killed, and alarms set before fire after", async () => {
-    const devices = await fill("killed");
+    const devices = await fill("killed", 1);
     const before = pidOf("workerd");
     const answered: string[] = [];
     const writers = [0, 1, 2, 3].map(async (writer) => {
@@ -114,7 +114,7 @@ describe("the local control plane", { timeout: 120_000 }, () => {
   });
 
   it("goes on, on the same port, after both were killed", async () => {
-    const devices = await fill("both");
+    const devices = await fill("both", 2);
     const { url } = JSON.parse(readFileSync(file("control-plane.json"), "utf8")) as { url: string };
     process.kill(pidOf("workerd"), "SIGKILL");
     await end("SIGKILL");
