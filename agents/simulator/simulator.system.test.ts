@@ -269,7 +269,8 @@ const allFiles = () => [
   ...["--dir", dir, "--netboot", agent.url],
 ];
 
-it("tells its own options", () => {
+it("tells its own options", async () => {
+  await setUp();
   const { status, stdout } = spawnSync(process.execPath, [join(import.meta.dirname, "main.ts"), "--help"], {
     encoding: "utf8",
   });
