@@ -4,6 +4,7 @@ import { isFinal } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
 import type { Commands } from "./commands.ts";
 import { jobRow } from "./job-views.ts";
+import { heldAnew } from "./moves.ts";
 import { makePlan, planRow, readPlan, staleness } from "./plans.ts";
 import { stepsOf, type TargetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget, refreshJob } from "./targets.ts";
@@ -56,6 +57,7 @@ function admit(tx: Tx, plan: Plan, actor: string): string {
       tx.fail("locked", `${name} is held by ${held.job}.`);
     }
     tx.sql.run("INSERT INTO lock (device, job, since) VALUES (?, ?, ?)", device, job, tx.now);
+    heldAnew(tx, device);
   }
   tx.sql.run(
     "INSERT INTO job (id, plan, plan_hash, workflow, requester, state, created_at) VALUES (?, ?, ?, ?, ?, 'queued', ?)",

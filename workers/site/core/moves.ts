@@ -63,3 +63,9 @@ export function touched(tx: Tx, subject: Subject, id: string): void {
   const row = tx.sql.get<{ version: number }>(`SELECT version FROM ${subject} WHERE id = ?`, id);
   if (row) tx.dirty(subject, id, row.version);
 }
+
+/** A device is shown with the job that holds it, so taking and leaving it is a change of its row too (E3). */
+export function heldAnew(tx: Tx, device: string): void {
+  tx.sql.run("UPDATE device SET version = version + 1 WHERE id = ?", device);
+  touched(tx, "device", device);
+}

@@ -66,3 +66,20 @@ it("[E3] rebuilds every row of the read model", () => {
   expect(kinds).toHaveLength(rows);
   expect(new Set(kinds)).toEqual(new Set(["site", "device", "asset", "job", "agent"]));
 });
+
+it("[E3] tells who holds a device while its job waits, and that nobody does when it was cancelled", () => {
+  const w = new World(1, { permit: false });
+  w.now += 10_000;
+  w.drain();
+  const job = w.install(["srv00000"]);
+  const sent = () => {
+    w.now += 10_000;
+    return w.drain().find((e) => e.kind === "device");
+  };
+  const held = sent();
+  expect(held?.row).toMatchObject({ job });
+  w.do("job.cancel", { job, actor: "token:t", reason: "" });
+  const free = sent();
+  expect(free?.row).toMatchObject({ job: null });
+  expect(free?.version).toBeGreaterThan(held?.version ?? 0);
+});

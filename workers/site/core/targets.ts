@@ -2,7 +2,7 @@
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
 import { leaveHeld } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
-import { move } from "./moves.ts";
+import { heldAnew, move } from "./moves.ts";
 import { deviceById } from "./rows.ts";
 import { type StepRow, specOf, stepBody, stepsOf, type TargetRow } from "./step-rows.ts";
 import { lastEvent, type Tx } from "./tx.ts";
@@ -77,8 +77,7 @@ export function endTarget(
     );
   }
   tx.sql.run("DELETE FROM lock WHERE device = ? AND job = ?", target.device, target.job);
-  const row = deviceById(tx.sql, target.device);
-  if (row) tx.dirty("device", row.id, row.version);
+  heldAnew(tx, target.device);
   tx.sql.run(
     "UPDATE job_target SET state = ?, waiting_on = NULL, failure = ?, ended_at = ? WHERE job = ? AND device = ?",
     state,
