@@ -4,6 +4,7 @@ import type { DeviceType } from "../shared/model/device-type/device-type.ts";
 import type { ResolvedSite } from "../shared/model/site.ts";
 import type { Cable, Device, SiteFile } from "../shared/model/site-file/schema.ts";
 import { validateSiteFile } from "../shared/model/site-file/validate.ts";
+import { seeded } from "../shared/seeded.ts";
 
 export interface MadeSite {
   document: SiteFile;
@@ -55,20 +56,6 @@ export function makeResolvedSite(options: MakeSiteOptions): ResolvedSite {
   if (!resolved.ok)
     throw new Error(`The made site has faults: ${JSON.stringify(resolved.problem.errors?.slice(0, 3))}`);
   return resolved.value;
-}
-
-/** Mulberry32: enough for data that must only differ, and the same everywhere. */
-export function seeded(seed: number): Random {
-  let state = seed >>> 0;
-  return {
-    uint32() {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = state;
-      t = Math.imul(t ^ (t >>> 15), t | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return (t ^ (t >>> 14)) >>> 0;
-    },
-  };
 }
 
 const rackName = (rack: number): string => `r${String(rack + 1).padStart(3, "0")}`;

@@ -1,13 +1,14 @@
 import { afterEach, expect, it } from "vitest";
 import type { Problem } from "../../../shared/errors.ts";
 import { type Lease, type SyncReply, SyncRequest } from "../../../shared/protocol/agent.ts";
+import { seeded } from "../../../shared/seeded.ts";
 import { openSql } from "../../sql/node-sqlite.ts";
 import type { HttpRequest, HttpResponse } from "../http.ts";
 import { HttpFailure } from "../http.ts";
 import { openJournal } from "../journal/journal.ts";
 import { silentLog } from "../log.ts";
 import { makeMetrics } from "../metrics.ts";
-import { fakeTime, seeded } from "../testing/fake-time.ts";
+import { fakeTime } from "../testing/fake-time.ts";
 import { lease, SITE } from "../testing/fixtures.ts";
 import type { SocketEvents } from "./doorbell.ts";
 import { type LinkWork, makeLink } from "./link.ts";

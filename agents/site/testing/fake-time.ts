@@ -1,4 +1,4 @@
-import type { Clock, Random } from "../../../shared/deps.ts";
+import type { Clock } from "../../../shared/deps.ts";
 import type { Timers } from "../deps.ts";
 
 /** A clock that stands still until told; timers fire in order, and what they start runs before the next one fires. */
@@ -45,20 +45,6 @@ export function fakeTime(start = 1_800_000_000_000): FakeTime {
     },
     jump(ms) {
       offset += ms;
-    },
-  };
-}
-
-/** Deterministic numbers from a seed (mulberry32). */
-export function seeded(seed: number): Random {
-  let state = seed >>> 0;
-  return {
-    uint32() {
-      state = (state + 0x6d2b79f5) >>> 0;
-      let t = state;
-      t = Math.imul(t ^ (t >>> 15), t | 1);
-      t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-      return (t ^ (t >>> 14)) >>> 0;
     },
   };
 }

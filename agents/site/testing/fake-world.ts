@@ -1,3 +1,4 @@
+import { seeded } from "../../../shared/seeded.ts";
 import { openSql } from "../../sql/node-sqlite.ts";
 import { bmcPool } from "../bmc/pool.ts";
 import { AgentConfig } from "../config.ts";
@@ -13,7 +14,7 @@ import { type Netboot, type NetbootResponse, netboot } from "../netboot/routes.t
 import { signals } from "../signals.ts";
 import { memoryVault } from "../vault.ts";
 import { type FakeBmc, fakeBmc } from "./fake-bmc.ts";
-import { type FakeTime, fakeTime, seeded } from "./fake-time.ts";
+import { type FakeTime, fakeTime } from "./fake-time.ts";
 import { image, SERIAL, SITE, target } from "./fixtures.ts";
 
 export interface FakeWorld {
