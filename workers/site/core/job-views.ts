@@ -98,33 +98,8 @@ export function targetView(seen: Seen, row: TargetRow): TargetView {
   };
 }
 
-export function jobView(seen: Seen, site: SiteRecord, id: string): Outcome<JobView> {
-  const row = jobRow(seen.sql, id);
-  if (!row) return refuse("job_unknown", `There is no job ${id}.`);
-  const version = lastEvent(seen.sql, id);
-  return ok({
-    id,
-    site: site.id,
-    siteName: site.name,
-    workflow: row.workflow,
-    plan: row.plan,
-    planHash: row.plan_hash,
-    requester: row.requester,
-    state: row.state,
-    createdAt: row.created_at,
-    endedAt: row.ended_at,
-    version,
-    lastEvent: version,
-    targets: targetsOf(seen.sql, id).map((t) => targetView(seen, t)),
-  });
-}
-
-export function jobSummary(sql: Sql, site: SiteRecord, row: JobRow): JobSummary {
-  const states = sql.all<{ state: string; n: number }>(
-    "SELECT state, count(*) AS n FROM job_target WHERE job = ? GROUP BY state",
-    row.id,
-  );
-  const count = (...names: string[]) => states.filter((s) => names.includes(s.state)).reduce((sum, s) => sum + s.n, 0);
+/** What a job's view and its line in a list have in common. Its version is its newest event. */
+function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "targets"> {
   const version = lastEvent(sql, row.id);
   return {
     id: row.id,
@@ -139,6 +114,26 @@ export function jobSummary(sql: Sql, site: SiteRecord, row: JobRow): JobSummary 
     endedAt: row.ended_at,
     version,
     lastEvent: version,
+  };
+}
+
+export function jobView(seen: Seen, site: SiteRecord, id: string): Outcome<JobView> {
+  const row = jobRow(seen.sql, id);
+  if (!row) return refuse("job_unknown", `There is no job ${id}.`);
+  return ok({
+    ...jobHead(seen.sql, site, row),
+    targets: targetsOf(seen.sql, id).map((t) => targetView(seen, t)),
+  });
+}
+
+export function jobSummary(sql: Sql, site: SiteRecord, row: JobRow): JobSummary {
+  const states = sql.all<{ state: string; n: number }>(
+    "SELECT state, count(*) AS n FROM job_target WHERE job = ? GROUP BY state",
+    row.id,
+  );
+  const count = (...names: string[]) => states.filter((s) => names.includes(s.state)).reduce((sum, s) => sum + s.n, 0);
+  return {
+    ...jobHead(sql, site, row),
     counts: {
       total: states.reduce((sum, s) => sum + s.n, 0),
       succeeded: count("succeeded"),
