@@ -9,6 +9,7 @@ describe("exit codes", () => {
       queued: [1, 1],
       running: [1, 1],
       waiting: [1, 3],
+      paused: [1, 1],
       succeeded: [0, 0],
       partly: [3, 3],
       failed: [1, 1],

@@ -15,6 +15,7 @@ export function exitOfJob(state: JobState, succeeded: number): ExitCode {
       return succeeded > 0 ? exitCode.partly : exitCode.failed;
     case "queued":
     case "running":
+    case "paused":
     case "failed":
     case "cancelled":
       return exitCode.failed;

@@ -85,6 +85,41 @@ export const errorCatalog = {
     "The plan has too many targets",
     "Split it into plans of at most the number named in the detail.",
   ),
+  plan_invalid: spec(
+    422,
+    "The plan does not hang together",
+    "A workflow made a plan that breaks its rules; the detail says which. Report it: no input should cause this.",
+  ),
+  approval_missing: spec(
+    409,
+    "The plan is not approved",
+    "The people named in the detail must approve it before it expires (G4).",
+  ),
+  approval_refused: spec(
+    409,
+    "This approval does not count",
+    "Another person must approve: not the requester, and each person once (G4).",
+  ),
+  retry_refused: spec(
+    409,
+    "Nothing of the job can be tried again",
+    "See the detail; `turnup explain DEVICE` says what would change the device.",
+  ),
+  skip_refused: spec(
+    409,
+    "This step may not be skipped",
+    "A later step rests on what it proves or does; mend the cause and retry, or cancel.",
+  ),
+  need_failed: spec(
+    0,
+    "A step that this one needs has not succeeded",
+    "Mend the cause at the target named in the detail, then `turnup retry JOB`.",
+  ),
+  nobody_decided: spec(
+    0,
+    "Nobody decided in time",
+    "The device is free again; plan again once the cause named before is mended.",
+  ),
   workflow_unknown: spec(422, "There is no such workflow", "Use one of the workflows named in the detail."),
   plan_unknown: spec(404, "There is no such plan", "Make one with POST /v1/plans or `turnup plan`."),
   plan_stale: spec(
@@ -119,6 +154,12 @@ export const errorCatalog = {
   ),
   agent_revoked: spec(401, "The agent was revoked", "Enrol it again with a new token if it should work."),
   wrong_site: spec(403, "This belongs to another site", "Send it to the site that owns it (T3)."),
+  step_unknown: spec(0, "The report is of a step that is not known here", "Nothing to do: it changed nothing."),
+  epoch_unknown: spec(
+    0,
+    "The report carries a lease or epoch that was never given for this step",
+    "Nothing to do: it changed nothing. If it goes on, the agent's journal is of another site object.",
+  ),
   stale_epoch: spec(0, "An older lease than one already seen", "Nothing to do: the newer lease decides (L2, L4)."),
   lease_expired: spec(0, "The lease ran out before the call", "Nothing to do: the step is leased again (L3)."),
   version_unsupported: spec(
@@ -191,7 +232,7 @@ export const errorCatalog = {
   disk_not_blank: spec(
     0,
     "The planned drive holds data",
-    "A person decides: cancel, then replace the drive or blank it by hand and plan again; no workflow erases drives yet. Nothing was written (T5).",
+    "A person decides: blank the drive by hand and `turnup retry JOB`, or cancel. Nothing was written (T5).",
   ),
   image_unavailable: spec(
     0,

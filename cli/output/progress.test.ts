@@ -12,6 +12,7 @@ const target = (over: Partial<TargetView>): TargetView => ({
   stepsTotal: 16,
   percent: null,
   waitingOn: "the image to be written",
+  dueAt: null,
   failure: null,
   retries: 0,
   startedAt: 1_000,

@@ -8,9 +8,14 @@ export interface ActionFlags {
   exclusive?: true;
   /** An ensure: read, compare, act, verify. May be leased again after expiry. */
   idempotent?: true;
+  /** Reads only: may be left out by a person, unless a later step rests on what it proves. */
+  reads?: true;
   /** Takes capacity out of service. */
   disruptive?: true;
 }
+
+/** Facts that a later destructive step rests on. */
+export type Proof = "identity" | "drained" | "blank" | "port";
 
 /** The typed contract between a workflow that plans a step and the executor that runs it. */
 export type Executor = "agent" | "cloud" | "human";
@@ -32,6 +37,10 @@ export interface ActionSpec<
   longestCallSeconds: number;
   /** Tries in all, and the backoff before try n: base × 2^(n-1), at most max, seconds, plus jitter. */
   retry: { tries: number; baseSeconds: number; maxSeconds: number };
+  /** At most this many at work at once at a site, unless its file says otherwise; no bound when left out. */
+  atOnce?: number;
+  /** What its success proves for later steps. Such a step is never skipped before one that writes or destroys. */
+  proves?: Proof;
   /** Failure codes after which another try makes sense. */
   retryOn: readonly string[];
 }

@@ -22,8 +22,17 @@ export const TargetState = z.enum(targetStates);
 export type TargetState = z.infer<typeof TargetState>;
 export const finalTargetStates = ["succeeded", "failed", "cancelled"] as const satisfies readonly TargetState[];
 
-/** States of a job, derived from its targets. `partly`: all final, some but not all succeeded. */
-export const jobStates = ["queued", "running", "waiting", "succeeded", "partly", "failed", "cancelled"] as const;
+/** States of a job, derived from its targets. `partly`: all final, some but not all succeeded. `paused`: by a person. */
+export const jobStates = [
+  "queued",
+  "running",
+  "waiting",
+  "paused",
+  "succeeded",
+  "partly",
+  "failed",
+  "cancelled",
+] as const;
 export const JobState = z.enum(jobStates);
 export type JobState = z.infer<typeof JobState>;
 export const finalJobStates = ["succeeded", "partly", "failed", "cancelled"] as const satisfies readonly JobState[];
@@ -34,9 +43,16 @@ export const isFinal = {
   job: (s: JobState): boolean => (finalJobStates as readonly string[]).includes(s),
 };
 
+/** Priorities of jobs: a higher one goes first, within what `rank` allows (no job starves). */
+export const PRIORITY_MIN = 0;
+export const PRIORITY_MAX = 9;
+export const PRIORITY_DEFAULT = 5;
+export const Priority = z.number().int().min(PRIORITY_MIN).max(PRIORITY_MAX);
+
 /** The state of a job whose targets are in these states. */
-export function jobStateOf(targets: readonly TargetState[]): JobState {
+export function jobStateOf(targets: readonly TargetState[], paused = false): JobState {
   const has = (s: TargetState) => targets.includes(s);
+  if (paused && targets.some((s) => !isFinal.target(s))) return "paused";
   if (targets.every((s) => s === "queued")) return "queued";
   if (has("running") || has("queued")) return "running";
   if (has("waiting")) return "waiting";
@@ -62,6 +78,8 @@ export const TargetView = z.object({
   percent: z.number().nullable(),
   /** In words; null once final. */
   waitingOn: z.string().nullable(),
+  /** When its present state must have ended (J3); null once final. */
+  dueAt: z.number().nullable(),
   failure: Failure.nullable(),
   /** Attempts beyond the first, over all steps. */
   retries: z.number().int(),
@@ -78,7 +96,14 @@ export const JobView = z.object({
   plan: z.string(),
   planHash: z.string(),
   requester: z.string(),
+  priority: Priority,
   state: JobState,
+  /** Who paused it; null while it is not. Steps at work then are let to their end. */
+  paused: z.object({ by: z.string(), at: z.number(), reason: z.string() }).nullable(),
+  /** In words; null once final. */
+  waitingOn: z.string().nullable(),
+  /** When it is given up if it has not ended (J3); null once final. */
+  dueAt: z.number().nullable(),
   createdAt: z.number(),
   endedAt: z.number().nullable(),
   /** Grows with every change; the ETag is made of it. */
@@ -128,6 +153,7 @@ export const eventKinds = [
   "job.accepted",
   "job.state",
   "target.state",
+  "target.retry",
   "step.ready",
   "step.leased",
   "step.running",
@@ -137,6 +163,7 @@ export const eventKinds = [
   "step.retry",
   "step.unknown",
   "step.cancelled",
+  "step.skipped",
   "report.dropped",
 ] as const;
 export const JobEvent = z.object({

@@ -36,6 +36,15 @@ export const PlanStep = z.object({
   marks: z.object({ start: z.array(Mark).optional(), success: z.array(Mark).optional() }).optional(),
   /** True from the first step on whose start data may have been written: a failure then leaves the device `failed`. */
   writes: z.boolean().optional(),
+  /** It may end data or service that was there: only in an approved plan, never pre-empted, never skipped (J6, J7, T5). */
+  destructive: z.boolean().optional(),
+  /**
+   * Its result holds only within the boot that the job opens for the target. Once that boot has ended the step counts as
+   * not done, and a retry starts with it.
+   */
+  boot: z.boolean().optional(),
+  /** Seconds from lease to report, where the device type asks for another time than the action. */
+  deadlineSeconds: z.number().int().positive().optional(),
   /** What it touches, for the reviewer; not part of the hash. */
   touches: z.string(),
   /** In words, while it runs: "the machine to ask for its boot script". Not part of the hash. */
@@ -50,7 +59,7 @@ export const Plan = z.object({
   siteName: z.string(),
   workflow: z.string(),
   /** Keep data, reinstall, wipe, or a first install onto blank media: fixed here, never inferred (J9). */
-  mode: z.enum(["first-install"]),
+  mode: z.enum(["first-install", "keep-data", "reinstall", "wipe"]),
   requester: z.string(),
   /** How many people must approve: 0, 1 or 2. */
   approvals: z.number().int().min(0).max(2),
@@ -64,16 +73,7 @@ export type Plan = z.infer<typeof Plan>;
 /** The text whose hash is reviewed, approved and executed: G4's list and nothing a run alone knows. */
 export function canonicalPlan(plan: Plan): string {
   const { v, id, site, workflow, mode, requester, approvals, expiresAt, targets } = plan;
-  const steps = plan.steps.map(({ n, target, name, action, params, needs, marks, writes }) => ({
-    n,
-    target,
-    name,
-    action,
-    params,
-    needs,
-    marks,
-    writes,
-  }));
+  const steps = plan.steps.map(({ touches: _, waitingOn: __, ...hashed }) => hashed);
   return canonicalJson({ v, id, site, workflow, mode, requester, approvals, expiresAt, targets, steps });
 }
 

@@ -84,10 +84,23 @@ export const ResolvedDevice = z.object({
       systemDrive: z.string(),
       image: z.string(),
       bom: Bom,
+      /** Seconds that an action may take on this hardware, where its own deadline is too short. */
+      deadlines: z.record(z.string(), z.number().int().positive()).optional(),
     })
     .optional(),
 });
 export type ResolvedDevice = z.infer<typeof ResolvedDevice>;
+
+/** How much may be at work at once at a site; what is left out has the product's default (workers/site/core/caps.ts). */
+export const AtOnce = z.object({
+  /** Steps in all. */
+  steps: z.number().int().positive().optional(),
+  /** Steps that take capacity out of service (G5). */
+  disruptive: z.number().int().positive().optional(),
+  /** Steps of one action, by its name. */
+  actions: z.record(z.string(), z.number().int().positive()).optional(),
+});
+export type AtOnce = z.infer<typeof AtOnce>;
 
 export const ResolvedSite = z.object({
   name: SiteName,
@@ -104,6 +117,7 @@ export const ResolvedSite = z.object({
     }),
   ),
   images: z.array(Image),
+  atOnce: AtOnce.optional(),
   devices: z.array(ResolvedDevice),
   cables: z.array(
     z.object({

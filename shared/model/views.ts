@@ -84,6 +84,8 @@ export const PlanView = z.object({
   job: z.string().nullable(),
   /** What it takes, counted. */
   impact: z.object({ targets: z.number(), steps: z.number(), bytesToWrite: z.number(), racks: z.array(z.string()) }),
+  /** Who has approved it so far. */
+  approvals: z.array(z.object({ person: z.string(), at: z.number() })),
   /** Guards that were asked, and their answers now. */
   guards: z.array(z.object({ guard: z.string(), verdict: z.enum(["pass", "wait", "refuse"]), text: z.string() })),
 });

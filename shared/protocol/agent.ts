@@ -149,6 +149,8 @@ export const SyncReply = z.object({
   now: z.number(),
   /** Lease ids of reports that are stored, applied or refused for good: the agent may forget them (L6). */
   acks: z.array(z.string()),
+  /** Those of the acks whose report changed nothing, and why: a stale or unknown epoch, an unknown step, another site. */
+  refused: z.array(z.object({ lease: z.string(), code: z.string(), detail: z.string() })).optional(),
   /** New leases, and held ones that the agent did not list. */
   leases: z.array(Lease),
   /** Lease ids whose time to live starts anew, counted from when the sync was sent. */

@@ -188,7 +188,8 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
   /** Frees the place for other sites when nothing is left to do here. */
   async #giveBackPermit(): Promise<void> {
     const site = this.#query("site", {});
-    if (!this.#mayStart || !site.ok || this.#core.nextAlarm(Date.now()) !== null) return;
+    const wanted = this.#query("permit.wanted", {});
+    if (!this.#mayStart || !site.ok || !wanted.ok || wanted.value) return;
     this.#mayStart = false;
     // In this order: a place that another site may have by now is never used here.
     const permit = { granted: false, frozen: false, expiresAt: Date.now(), reason: "given back: no work was left" };

@@ -1,7 +1,7 @@
 import { type Outcome, ok, type Problem, refuse } from "../../shared/errors.ts";
 import type { Plan, PlanStep, PlanTarget } from "../../shared/model/plan.ts";
 import type { Image } from "../../shared/model/site.ts";
-import { chain, type PlanDevice, step, type Workflow } from "./workflow.ts";
+import { chain, MAX_TARGETS, type PlanDevice, step, type Workflow, withDeadline } from "./workflow.ts";
 
 /**
  * Brings a racked server with blank media into service (workflows 6.3). A first install is not destructive (T5): the
@@ -11,8 +11,7 @@ export const serverInstall: Workflow = {
   name: "server.install",
   title: "Install a server onto a blank drive and bring it into service",
   startsFrom: ["planned", "failed"],
-  // A reviewer reads the plan, and it crosses to the agent and the CLI whole.
-  maxTargets: 500,
+  maxTargets: MAX_TARGETS,
   params: [],
   plan(input) {
     const targets: PlanTarget[] = [];
@@ -89,7 +88,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
   const bmc = `BMC ${target.bmc.address}`;
   const drive = `drive ${medium.serial} in ${medium.bay}`;
   const ref = { medium: medium.id, serial: medium.serial, sizeBytes: medium.sizeBytes };
-  return [
+  const steps = [
     step({
       target: on,
       name: "identify",
@@ -111,6 +110,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "arm-netboot",
       action: "netboot.arm",
+      boot: true,
       params: { environment: "ramdisk" },
       touches: `agent: the next boot of ${target.boot.mac} loads the RAM environment, once`,
       waitingOn: "the agent to arm netboot",
@@ -119,6 +119,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "boot-override",
       action: "bmc.bootOverride",
+      boot: true,
       params: { target: "Pxe", mode: "UEFI" },
       touches: `${bmc}: sets the one-time boot source to network`,
       waitingOn: "the BMC to take the boot override",
@@ -127,6 +128,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "power-on",
       action: "bmc.power",
+      boot: true,
       params: { state: "On" },
       touches: `${bmc}: powers the machine on`,
       waitingOn: "the BMC to report the machine on",
@@ -135,6 +137,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "in-ram",
       action: "ramdisk.await",
+      boot: true,
       params: { target: "Pxe", mode: "UEFI" },
       touches: "the machine: loads the RAM environment",
       waitingOn: "the machine to start its RAM environment and phone home",
@@ -143,6 +146,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "inventory-inside",
       action: "ramdisk.inventory",
+      boot: true,
       params: { bom },
       touches: "the machine: reads its parts from inside",
       waitingOn: "the RAM environment to tell its inventory",
@@ -151,6 +155,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "prove-blank",
       action: "ramdisk.proveBlank",
+      boot: true,
       params: { medium: ref },
       touches: `${drive}: reads`,
       waitingOn: "the RAM environment to prove the drive blank",
@@ -159,6 +164,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "write-image",
       action: "ramdisk.writeImage",
+      boot: true,
       params: { medium: ref, image },
       touches: `${drive}: writes ${image.name} (${image.sizeBytes} bytes) and reads it back`,
       waitingOn: "the image to be written and verified",
@@ -168,6 +174,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "boot-disk",
       action: "ramdisk.bootDisk",
+      boot: true,
       params: { medium: ref },
       touches: "the machine: restarts from the written drive; netboot is disarmed",
       waitingOn: "the machine to restart from its drive",
@@ -176,6 +183,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       target: on,
       name: "first-boot",
       action: "os.firstBoot",
+      boot: true,
       params: {},
       touches: "nothing: waits",
       waitingOn: "the installed system to phone home",
@@ -190,4 +198,6 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       success: [{ subject: "device", id: device.id, to: "active" }],
     }),
   ];
+  const { deadlines } = device.doc.install ?? {};
+  return steps.map((s) => withDeadline(s, deadlines?.[s.action]));
 }

@@ -37,6 +37,9 @@ export interface Workflow {
   plan(input: PlanInput): Outcome<Plan>;
 }
 
+/** Targets of any plan: more than any site has in one row of halls, and few enough that one transaction takes them. */
+export const MAX_TARGETS = 5_000;
+
 /** Builds one step with its parameters checked against the action's contract by the compiler. */
 export function step<A extends ActionName>(spec: {
   target: string;
@@ -46,6 +49,8 @@ export function step<A extends ActionName>(spec: {
   touches: string;
   waitingOn: string;
   writes?: true;
+  destructive?: true;
+  boot?: true;
   start?: Mark[];
   success?: Mark[];
 }): Omit<PlanStep, "n" | "needs"> {
@@ -61,9 +66,15 @@ export function step<A extends ActionName>(spec: {
     touches: spec.touches,
     waitingOn: spec.waitingOn,
     ...(spec.writes && { writes: true }),
+    ...(spec.destructive && { destructive: true }),
+    ...(spec.boot && { boot: true }),
     ...(marks && { marks }),
   };
 }
+
+/** The step with the time that this hardware needs, if it needs another than the action's own. */
+export const withDeadline = <S extends Omit<PlanStep, "n" | "needs">>(step: S, seconds: number | undefined): S =>
+  seconds === undefined ? step : { ...step, deadlineSeconds: seconds };
 
 /** Numbers the steps of one target from `from` on, each needing the one before it. */
 export function chain(from: number, steps: Omit<PlanStep, "n" | "needs">[]): PlanStep[] {

@@ -53,12 +53,24 @@ export interface Commands {
   };
   /** J1: durable when it returns. `created` is false when the key had been used with this body. */
   "job.create": {
-    in: { key: string; body: string; actor: Actor } & (
+    in: { key: string; body: string; actor: Actor; priority?: number | undefined } & (
       | { plan: string; hash: string }
       | { workflow: string; targets: string[]; params: Record<string, unknown> }
     );
     out: { job: JobView; created: boolean };
   };
+  /** One person's approval of this very plan (G4). The same person twice counts once; the requester never counts. */
+  "plan.approve": { in: { plan: string; hash: string; actor: Actor }; out: PlanView };
+  /** Nothing new starts; what is at work is let to its end (J6). Again while it is paused: changes nothing. */
+  "job.pause": { in: { job: string; actor: Actor; reason: string }; out: JobView };
+  "job.resume": { in: { job: string; actor: Actor }; out: JobView };
+  /**
+   * Tries again what failed or waits for a person, from the first incomplete step (J8): one device of the job, by id or
+   * name, or all of them.
+   */
+  "job.retry": { in: { job: string; device?: string | undefined; actor: Actor }; out: JobView };
+  /** Leaves one step out, with a reason; never one whose proof or effect a later step rests on. By name or number. */
+  "job.skip": { in: { job: string; device: string; step: string; reason: string; actor: Actor }; out: JobView };
   "job.cancel": { in: { job: string; actor: Actor; reason: string }; out: JobView };
   /** The hash of a one-time token that the Worker made; the token itself is shown once and stored nowhere. */
   "agent.invite": { in: { tokenHash: string; expiresAt: Millis; actor: Actor }; out: { expiresAt: Millis } };
@@ -120,6 +132,8 @@ export interface Queries {
   meter: { in: Record<never, never>; out: Meter };
   /** The next rows to send to D1, at most `limit`; payloads are read now, so a row changed ten times is sent once. */
   "outbox.next": { in: { limit: number }; out: OutboxEntry[] };
+  /** Whether work is open for which a permit is of use; if not, the place goes to other sites. */
+  "permit.wanted": { in: Record<never, never>; out: boolean };
   /** Whether work waits that needs a permit which is missing or past half its life. */
   "permit.due": { in: { now: Millis }; out: boolean };
 }

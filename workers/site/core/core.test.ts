@@ -1,8 +1,7 @@
 import { expect, it } from "vitest";
-import { isFinal, stepStates } from "../../../shared/model/job.ts";
 import { LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
 import { firstBreak } from "./ledger.ts";
-import { MAX_ATTEMPTS, stateLimits } from "./steps.ts";
+import { MAX_ATTEMPTS } from "./steps.ts";
 import { sha256, siteOf, World } from "./test-world.ts";
 
 it("takes a site from its file to every server active, step by step", () => {
@@ -329,12 +328,6 @@ it("[S2] a revoked agent is refused, and what it held is lost to it at once", ()
   const b = w.enroll("b", "y".repeat(43));
   w.now += LEASE_TTL_MS + 61_000;
   expect(w.sync({}, b).leases).toHaveLength(1);
-});
-
-it("[J3] has a limit for every state of a step", () => {
-  expect(Object.keys(stateLimits).sort()).toEqual([...stepStates].sort());
-  for (const state of stepStates)
-    if (!isFinal.step(state) && state !== "blocked") expect(stateLimits[state].limit).not.toBe("none");
 });
 
 it("[J10] a job whose agent never comes back ends by itself", () => {

@@ -4,26 +4,29 @@
  */
 import type { Millis } from "../../../shared/deps.ts";
 import { type Outcome, ok, refuse, TurnupError } from "../../../shared/errors.ts";
+import type { JobView } from "../../../shared/model/job.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
+import { approve } from "./approvals.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
 import type { Applied, CommandKind, Commands, Now, Queries, QueryKind } from "./commands.ts";
 import { explain } from "./explain.ts";
 import { findingPage } from "./findings.ts";
 import { importSite } from "./import.ts";
+import { pauseJob, resumeJob, retryJob, skipStep } from "./job-control.ts";
 import { jobEvents, jobPage, jobRow, jobView, stepViews } from "./job-views.ts";
 import { cancelJob, createJob } from "./jobs.ts";
 import { expire, nextDue } from "./leases.ts";
 import { readLedger } from "./ledger.ts";
 import { noteRows, readMeter } from "./meter.ts";
 import { delivered, failed, nextEntries, outboxDueAt, rebuild } from "./outbox.ts";
-import { permitDueAt, setFrozen, setPermit } from "./permit.ts";
+import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { makePlan, planView } from "./plans.ts";
 import { ProgressBoard } from "./progress.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
 import { createSite, siteDocument, siteView } from "./site.ts";
-import { OPEN_STEPS } from "./step-rows.ts";
+import { NOT_PAUSED, OPEN_STEPS } from "./step-rows.ts";
 import { sync } from "./sync.ts";
 import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx } from "./tx.ts";
 
@@ -85,6 +88,14 @@ export class SiteCore {
   }
 }
 
+/** Does something to a job and shows it. */
+function onJob<I extends { job: string }>(act: (tx: Tx, input: I) => void) {
+  return (tx: Tx, input: I, board: ProgressBoard): JobView => {
+    act(tx, input);
+    return value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, input.job));
+  };
+}
+
 const handlers: Handlers = {
   "site.create": createSite,
   "site.import": importSite,
@@ -93,10 +104,15 @@ const handlers: Handlers = {
     const { job, created } = createJob(tx, input);
     return { job: value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, job)), created };
   },
-  "job.cancel": (tx, input, board) => {
-    cancelJob(tx, input);
-    return value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, input.job));
+  "plan.approve": (tx, input) => {
+    approve(tx, input);
+    return value(planView(tx.sql, input.plan, tx.now));
   },
+  "job.pause": onJob(pauseJob),
+  "job.resume": onJob(resumeJob),
+  "job.retry": onJob(retryJob),
+  "job.skip": onJob(skipStep),
+  "job.cancel": onJob(cancelJob),
   "agent.invite": invite,
   "agent.enroll": enroll,
   "agent.revoke": revoke,
@@ -124,7 +140,10 @@ const handlers: Handlers = {
 };
 
 const workWaits = (tx: Tx): boolean =>
-  tx.sql.get(`SELECT 1 FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown') AND at <= ? LIMIT 1`, tx.now) !== undefined;
+  tx.sql.get(
+    `SELECT 1 FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown') AND at <= ? ${NOT_PAUSED} LIMIT 1`,
+    tx.now,
+  ) !== undefined;
 
 function value<T>(outcome: Outcome<T>): T {
   if (outcome.ok) return outcome.value;
@@ -189,6 +208,7 @@ const answers: Answers = {
   "agent.key": ({ sql, site }, { agent }) => agentKey(sql, site, agent),
   meter: ({ sql }) => ok(readMeter(sql)),
   "outbox.next": ({ sql, site, now }, { limit }) => ok(nextEntries(sql, site, now, limit)),
+  "permit.wanted": ({ sql }) => ok(openWork(sql)),
   "permit.due": ({ sql }, { now }) => ok((permitDueAt(sql, now) ?? Number.POSITIVE_INFINITY) <= now),
 };
 

@@ -39,7 +39,7 @@ it("tells who waits for a person only what that person can do today", () => {
       : {},
   );
   const { waitingOn, wouldChange } = ask(w, "srv00000");
-  expect(waitingOn).toContain("replace the drive or blank it by hand");
+  expect(waitingOn).toContain("blank it by hand and retry, or cancel");
   expect(wouldChange.join(" ")).toContain(`turnup cancel ${job}`);
   expect([waitingOn, ...wouldChange].join(" ")).not.toMatch(/plan a (reinstall|wipe)/);
 });

@@ -39,7 +39,8 @@ export function explain(at: Seen, name: string, agents: readonly AgentPresence[]
     "SELECT t.* FROM job_target t JOIN job j ON j.id = t.job WHERE t.device = ? ORDER BY j.created_at DESC, j.id DESC LIMIT 1",
     row.id,
   );
-  const target = latest && targetView(seen, latest);
+  const job = latest && jobRow(sql, latest.job);
+  const target = latest && job && targetView(seen, job, latest);
   const open = target?.endedAt === null ? target : undefined;
   const failure = target?.failure ?? null;
   const findings = sql.all<FindingRow>("SELECT * FROM finding WHERE object = ? AND state = 'open'", row.id);

@@ -1,6 +1,7 @@
 /** Takes a resolved site file into the tables: adds what is new, changes what may change, refuses the rest as a whole. */
 import { canonicalJson } from "../../../shared/canonical.ts";
 import type { ResolvedDevice, ResolvedSite } from "../../../shared/model/site.ts";
+import { setCaps } from "./caps.ts";
 import type { Commands } from "./commands.ts";
 import { heldUntil } from "./handover.ts";
 import { record } from "./ledger.ts";
@@ -48,6 +49,7 @@ export function importSite(tx: Tx, { site, actor }: ImportIn): Commands["site.im
   const text = canonicalJson(rest);
   if (added + changed > 0 || readText(tx.sql, "site") !== text) {
     writeText(tx.sql, "site", text);
+    setCaps(tx, site.atOnce);
     tx.saveSite({ ...tx.site, revision: tx.site.revision + 1 });
     record(tx, {
       subject: "site",

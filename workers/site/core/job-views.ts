@@ -10,12 +10,24 @@ import type {
   TargetView,
 } from "../../../shared/model/job.ts";
 import { isFinal } from "../../../shared/model/job.ts";
+import type { Plan } from "../../../shared/model/plan.ts";
 import type { Page } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { agentMissing } from "./agent-rows.ts";
+import { Places } from "./caps.ts";
 import { mayStart } from "./guards.ts";
+import { stepDueAt } from "./limits.ts";
 import type { ProgressBoard } from "./progress.ts";
-import { type StepRow, stepBody, stepsOf, type TargetRow, targetBody, targetsOf } from "./step-rows.ts";
+import {
+  type StepRow,
+  stepBody,
+  stepRow,
+  stepsOf,
+  type TargetRow,
+  targetBody,
+  targetRow,
+  targetsOf,
+} from "./step-rows.ts";
 import { lastEvent, readMeta, type SiteRecord } from "./tx.ts";
 
 export interface JobRow {
@@ -28,6 +40,12 @@ export interface JobRow {
   created_at: number;
   ended_at: number | null;
   cancelled_by: string | null;
+  mode: Plan["mode"];
+  priority: number;
+  /** JSON: by, at, reason; null unless a person paused it. */
+  paused: string | null;
+  /** When it is given up; null once final, or given up. */
+  due_at: number | null;
 }
 export const jobRow = (sql: Sql, id: string) => sql.get<JobRow>("SELECT * FROM job WHERE id = ?", id);
 
@@ -41,26 +59,29 @@ interface Seen {
 
 const parse = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
 
-/** In words, what an open step waits for. */
-export function stepWaitingOn({ sql, now, silent }: Omit<Seen, "board">, step: StepRow): string | null {
+/** In words, what an open step waits for (J3). */
+export function stepWaitingOn(seen: Omit<Seen, "board">, job: JobRow, step: StepRow): string | null {
+  const { sql, now, silent } = seen;
   const body = stepBody(step);
   switch (step.state) {
     case "blocked":
-      return `step ${body.needs.join(", ")} to succeed`;
+      return needsWaitingOn(sql, step);
     case "ready": {
-      const start = mayStart(sql, now);
-      if (!start.ok) return start.waitingOn;
+      const held = pausedWords(job) ?? startWaitingOn(sql, now);
+      if (held !== undefined) return held;
       const failure = parse<Failure>(step.failure);
       if (step.at !== null && step.at > now && failure)
         return `the next try in ${Math.ceil((step.at - now) / 1000)} s, after ${failure.code}`;
+      const full = placesOf(seen).full(step);
+      if (full !== undefined) return full;
       return `${agentWanted(sql, silent)} to take the step ${body.name}`;
     }
     case "leased":
     case "running":
       return body.waitingOn;
     case "unknown": {
-      const start = mayStart(sql, now);
-      if (!start.ok) return start.waitingOn;
+      const held = pausedWords(job) ?? startWaitingOn(sql, now);
+      if (held !== undefined) return held;
       return `${agentWanted(sql, silent)} to read how the last attempt of ${body.name} ended`;
     }
     case "succeeded":
@@ -71,26 +92,61 @@ export function stepWaitingOn({ sql, now, silent }: Omit<Seen, "board">, step: S
   }
 }
 
+function startWaitingOn(sql: Sql, now: number): string | undefined {
+  const start = mayStart(sql, now);
+  return start.ok ? undefined : start.waitingOn;
+}
+
+function pausedWords(job: JobRow): string | undefined {
+  const paused = parse<JobView["paused"]>(job.paused);
+  return paused
+    ? `${paused.by} to resume the job (\`turnup resume ${job.id}\`)${paused.reason ? `: ${paused.reason}` : ""}`
+    : undefined;
+}
+
+/** The needs that are not done, those of other targets with their names. */
+function needsWaitingOn(sql: Sql, step: StepRow): string {
+  const open = stepBody(step).needs.flatMap((n) => {
+    const need = stepRow(sql, step.job, n);
+    if (!need || need.state === "succeeded") return [];
+    const target = need.device === step.device ? undefined : targetRow(sql, step.job, need.device);
+    return [`${stepBody(need).name}${target ? ` of ${targetBody(target).name}` : ""}`];
+  });
+  return `the step ${open.join(" and ")} to succeed`;
+}
+
+/** Counted once for a view of many steps. */
+function placesOf(seen: Omit<Seen, "board">): Places {
+  const places = placesKept.get(seen) ?? new Places(seen.sql);
+  placesKept.set(seen, places);
+  return places;
+}
+const placesKept = new WeakMap<object, Places>();
+
 function agentWanted(sql: Sql, silent: boolean | undefined): string {
   const missing = agentMissing(sql, readMeta<SiteRecord>(sql, "site")?.name ?? "SITE", silent);
   return missing === undefined ? "an agent of the site" : `an agent (${missing})`;
 }
 
-export function targetView(seen: Seen, row: TargetRow): TargetView {
+export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView {
   const target = targetBody(row);
   const steps = stepsOf(seen.sql, row);
-  const current = steps.find((s) => s.state !== "succeeded" && s.state !== "skipped");
+  const undone = steps.filter((s) => s.state !== "succeeded" && s.state !== "skipped");
+  // With branches the first undone step may wait for one that is at work.
+  const current = undone.find((s) => s.state !== "blocked") ?? undone[0];
   const open = !isFinal.target(row.state);
+  const stepDue = current ? stepDueAt(current.state, current.at, job.due_at) : job.due_at;
   return {
     device: row.device,
     name: target.name,
     serial: target.serial,
     state: row.state,
     step: current ? stepBody(current).name : null,
-    stepsDone: steps.filter((s) => s.state === "succeeded").length,
+    stepsDone: steps.length - undone.length,
     stepsTotal: steps.length,
     percent: open && current ? seen.board.percent(current.job, current.n, current.lease) : null,
-    waitingOn: open ? (row.waiting_on ?? (current ? stepWaitingOn(seen, current) : null)) : null,
+    waitingOn: open ? (row.waiting_on ?? (current ? stepWaitingOn(seen, job, current) : null)) : null,
+    dueAt: open ? (row.due_at ?? stepDue) : null,
     failure: parse<Failure>(row.failure),
     retries: steps.reduce((sum, s) => sum + Math.max(0, s.attempt - 1), 0),
     startedAt: row.started_at,
@@ -109,7 +165,11 @@ function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "target
     plan: row.plan,
     planHash: row.plan_hash,
     requester: row.requester,
+    priority: row.priority,
     state: row.state,
+    paused: parse<JobView["paused"]>(row.paused),
+    waitingOn: jobWaitingOn(sql, row),
+    dueAt: isFinal.job(row.state) ? null : row.due_at,
     createdAt: row.created_at,
     endedAt: row.ended_at,
     version,
@@ -117,12 +177,26 @@ function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "target
   };
 }
 
+/** What an open job waits for: whoever paused it, the people its targets wait for, or its targets. */
+function jobWaitingOn(sql: Sql, row: JobRow): string | null {
+  if (isFinal.job(row.state)) return null;
+  const paused = pausedWords(row);
+  if (paused !== undefined) return paused;
+  const open = sql.get<{ n: number; waiting: number }>(
+    "SELECT count(*) AS n, sum(state = 'waiting') AS waiting FROM job_target WHERE job = ? AND ended_at IS NULL",
+    row.id,
+  );
+  const { n, waiting } = open ?? { n: 0, waiting: 0 };
+  const who = row.state === "waiting" ? "a person to decide about" : "the steps of";
+  return `${who} ${row.state === "waiting" ? waiting : n} target${n === 1 ? "" : "s"}`;
+}
+
 export function jobView(seen: Seen, site: SiteRecord, id: string): Outcome<JobView> {
   const row = jobRow(seen.sql, id);
   if (!row) return refuse("job_unknown", `There is no job ${id}.`);
   return ok({
     ...jobHead(seen.sql, site, row),
-    targets: targetsOf(seen.sql, id).map((t) => targetView(seen, t)),
+    targets: targetsOf(seen.sql, id).map((t) => targetView(seen, row, t)),
   });
 }
 
@@ -165,8 +239,10 @@ export function jobPage(
   return { items: items.map((row) => jobSummary(sql, site, row)), next: last ? `${last.created_at}/${last.id}` : null };
 }
 
-export function stepViews(seen: Seen, job: string): StepView[] {
-  return seen.sql.all<StepRow>("SELECT * FROM step WHERE job = ? ORDER BY n", job).map((row) => {
+export function stepViews(seen: Seen, id: string): StepView[] {
+  const job = jobRow(seen.sql, id);
+  if (!job) return [];
+  return seen.sql.all<StepRow>("SELECT * FROM step WHERE job = ? ORDER BY n", id).map((row) => {
     const body = stepBody(row);
     return {
       n: row.n,
@@ -175,13 +251,13 @@ export function stepViews(seen: Seen, job: string): StepView[] {
       action: body.action,
       state: row.state,
       attempt: row.attempt,
-      waitingOn: stepWaitingOn(seen, row),
+      waitingOn: stepWaitingOn(seen, job, row),
       readyAt: row.ready_at,
       leasedAt: row.leased_at,
       startedAt: row.started_at,
       finishedAt: row.finished_at,
       endedAt: row.ended_at,
-      dueAt: row.state === "leased" || row.state === "running" ? row.at : null,
+      dueAt: stepDueAt(row.state, row.at, job.due_at),
       failure: parse<Failure>(row.failure),
       result: parse<unknown>(row.result),
       evidence: parse<unknown>(row.evidence),

@@ -1,12 +1,16 @@
 /** Jobs: accepted durably and once (J1), with the plan's steps as rows (J5) and the locks of all targets (L7). */
 import { canonicalJson } from "../../../shared/canonical.ts";
-import { isFinal } from "../../../shared/model/job.ts";
+import { type Failure, isFinal, PRIORITY_DEFAULT } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
+import { approvalMissing } from "./approvals.ts";
 import type { Commands } from "./commands.ts";
 import { jobRow } from "./job-views.ts";
+import { JOB_LIMIT_MS } from "./limits.ts";
 import { heldAnew } from "./moves.ts";
-import { makePlan, planRow, readPlan, staleness } from "./plans.ts";
-import { stepsOf, type TargetRow, targetsOf } from "./step-rows.ts";
+import { keepNeeds } from "./needs.ts";
+import { planRow, readPlan } from "./plan-rows.ts";
+import { makePlan, staleness } from "./plans.ts";
+import { specOf, stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget, refreshJob } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
@@ -24,7 +28,7 @@ export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: s
     return { job: used.job, created: false };
   }
   const plan = "plan" in input ? reviewedPlan(tx, input.plan, input.hash) : makePlan(tx, input, input.actor);
-  const job = admit(tx, plan, input.actor);
+  const job = admit(tx, plan, input.actor, input.priority ?? PRIORITY_DEFAULT);
   tx.sql.run(
     "INSERT INTO idempotency (actor, key, body_hash, job) VALUES (?, ?, ?, ?)",
     input.actor,
@@ -47,44 +51,49 @@ function reviewedPlan(tx: Tx, id: string, hash: string): Plan {
   return plan;
 }
 
-/** Takes all locks or none, and lays the plan out as rows. Steps without needs are ready at once. */
-function admit(tx: Tx, plan: Plan, actor: string): string {
-  const job = tx.id("job");
-  for (const device of plan.targets.map((t) => t.device).sort()) {
+/** What one step of priority is worth, ms: such a job goes before those that were accepted up to this much earlier. */
+const PRIORITY_WORTH_MS = 15 * 60_000;
+
+/** L7: takes the locks of these devices, all or none, in sorted order; a refusal names the holder. */
+export function takeLocks(tx: Tx, job: string, targets: readonly { device: string; name: string }[]): void {
+  for (const { device, name } of [...targets].sort((a, b) => (a.device < b.device ? -1 : 1))) {
     const held = tx.sql.get<{ job: string }>("SELECT job FROM lock WHERE device = ?", device);
-    if (held) {
-      const name = plan.targets.find((t) => t.device === device)?.name ?? device;
-      tx.fail("locked", `${name} is held by ${held.job}.`);
-    }
+    if (held) tx.fail("locked", `${name} is held by ${held.job}.`);
     tx.sql.run("INSERT INTO lock (device, job, since) VALUES (?, ?, ?)", device, job, tx.now);
     heldAnew(tx, device);
   }
+}
+
+/** Takes all locks or none, and lays the plan out as rows (J5). Steps without needs are ready at once. */
+function admit(tx: Tx, plan: Plan, actor: string, priority: number): string {
+  // J7, G4
+  const missing = approvalMissing(tx.sql, plan);
+  if (missing !== undefined) tx.fail("approval_missing", `Waits for ${missing}.`);
+  const job = tx.id("job");
+  takeLocks(tx, job, plan.targets);
   tx.sql.run(
-    "INSERT INTO job (id, plan, plan_hash, workflow, requester, state, created_at) VALUES (?, ?, ?, ?, ?, 'queued', ?)",
+    `INSERT INTO job (id, plan, plan_hash, workflow, requester, state, created_at, mode, priority, due_at)
+     VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)`,
     job,
     plan.id,
     planRow(tx.sql, plan.id)?.hash ?? "",
     plan.workflow,
     actor,
     tx.now,
+    plan.mode,
+    priority,
+    tx.now + JOB_LIMIT_MS,
   );
   tx.sql.run("UPDATE plan SET job = ? WHERE id = ?", job, plan.id);
-  plan.targets.forEach((target, ord) => {
-    const numbers = plan.steps.filter((s) => s.target === target.device).map((s) => s.n);
-    tx.sql.run(
-      `INSERT INTO job_target (job, device, ord, state, wrote, from_n, to_n, body) VALUES (?, ?, ?, 'queued', 0, ?, ?, ?)`,
-      job,
-      target.device,
-      ord,
-      Math.min(...numbers),
-      Math.max(...numbers),
-      canonicalJson(target),
-    );
-  });
+  layTargets(tx, job, plan);
+  // Oldest first, but for priority; the rank never changes, so nothing starves: what comes later ranks behind in the end.
+  const rank = tx.now - priority * PRIORITY_WORTH_MS;
   for (const step of plan.steps) {
     const ready = step.needs.length === 0;
+    const disruptive = plan.mode !== "first-install" && specOf(step)?.flags.disruptive === true;
     tx.sql.run(
-      `INSERT INTO step (job, n, device, state, at, attempt, failures, resolve, ready_at, body) VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?, ?)`,
+      `INSERT INTO step (job, n, device, state, at, attempt, failures, resolve, ready_at, body, action, disruptive, rank)
+       VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?)`,
       job,
       step.n,
       step.target,
@@ -92,8 +101,12 @@ function admit(tx: Tx, plan: Plan, actor: string): string {
       ready ? tx.now : null,
       ready ? tx.now : null,
       JSON.stringify(step),
+      step.action,
+      disruptive ? 1 : 0,
+      rank,
     );
   }
+  keepNeeds(tx, job, plan);
   tx.event(
     job,
     "job.accepted",
@@ -103,6 +116,22 @@ function admit(tx: Tx, plan: Plan, actor: string): string {
   tx.dirty("job", job, 1);
   tx.ring();
   return job;
+}
+
+function layTargets(tx: Tx, job: string, plan: Plan): void {
+  const range = new Map<string, { from: number; to: number }>();
+  for (const { target, n } of plan.steps) range.set(target, { from: range.get(target)?.from ?? n, to: n });
+  plan.targets.forEach((target, ord) => {
+    tx.sql.run(
+      `INSERT INTO job_target (job, device, ord, state, wrote, from_n, to_n, body) VALUES (?, ?, ?, 'queued', 0, ?, ?, ?)`,
+      job,
+      target.device,
+      ord,
+      range.get(target.device)?.from ?? 0,
+      range.get(target.device)?.to ?? 0,
+      canonicalJson(target),
+    );
+  });
 }
 
 /**
@@ -117,14 +146,34 @@ export function cancelJob(tx: Tx, { job, actor, reason }: Commands["job.cancel"]
     tx.sql.run("UPDATE job SET cancelled_by = ? WHERE id = ?", actor, job);
     tx.event(job, "job.state", {}, { cancelled: true, actor, reason });
   }
-  for (const target of targetsOf(tx.sql, job)) if (!isFinal.target(target.state)) cancelTarget(tx, target);
+  cancelTargets(tx, job, { code: "cancelled", detail: "Cancelled before the next step." });
+}
+
+/** J3: a job that has not ended within its limit is cancelled, whoever it waits for. */
+export function expireJobs(tx: Tx): void {
+  for (const { id } of tx.sql.all<{ id: string }>(
+    "SELECT id FROM job INDEXED BY job_due WHERE due_at IS NOT NULL AND due_at <= ?",
+    tx.now,
+  )) {
+    tx.sql.run("UPDATE job SET cancelled_by = coalesce(cancelled_by, 'turnup'), due_at = NULL WHERE id = ?", id);
+    tx.event(id, "job.state", {}, { cancelled: true, actor: "turnup", reason: "it did not end within its limit" });
+    cancelTargets(tx, id, { code: "deadline_exceeded", detail: "The job did not end within its limit." });
+  }
+}
+
+function cancelTargets(tx: Tx, job: string, failure: Failure): void {
+  for (const { device } of targetsOf(tx.sql, job)) {
+    // Read again: a target may have ended with the one before it.
+    const target = targetRow(tx.sql, job, device);
+    if (target && !isFinal.target(target.state)) cancelTarget(tx, target, failure);
+  }
   refreshJob(tx, job);
 }
 
-function cancelTarget(tx: Tx, target: TargetRow): void {
+function cancelTarget(tx: Tx, target: TargetRow, failure: Failure): void {
   const steps = stepsOf(tx.sql, target);
   const busy = steps.some((s) => (s.state === "leased" || s.state === "running") && !cancelStep(tx, s));
   if (busy) return;
-  endTarget(tx, target, "cancelled", { code: "cancelled", detail: "Cancelled before the next step." });
+  endTarget(tx, target, "cancelled", failure);
   tx.ring();
 }

@@ -6,14 +6,19 @@ import type { Millis } from "../../../shared/deps.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import type { SqlValue } from "../../../shared/sql.ts";
 import { type AgentRow, leaseUntil } from "./agent-rows.ts";
+import { Places } from "./caps.ts";
 import { mayStart } from "./guards.ts";
 import { mayHaveTarget, TAKEOVER_MS } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
+import { expireJobs } from "./jobs.ts";
+import { stepLimits } from "./limits.ts";
 import { move } from "./moves.ts";
 import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
+  NOT_PAUSED,
   OPEN_STEPS,
+  READY_STEPS,
   type StepRow,
   specOf,
   stepBody,
@@ -23,8 +28,8 @@ import {
   targetBody,
   targetRow,
 } from "./step-rows.ts";
-import { failStep, loseStep, stateLimits } from "./steps.ts";
-import { startTarget } from "./targets.ts";
+import { failStep, loseStep } from "./steps.ts";
+import { ending, expireTargets, startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
 /** After the deadline given to the agent, the coordinator waits this long for the agent's own report of it. */
@@ -52,28 +57,38 @@ const MAX_FOREIGN = 200;
 /** The agent that works on a step's target, with the asking one for a target that nobody has begun. */
 const OWNER = "coalesce((SELECT t.agent FROM job_target t WHERE t.job = step.job AND t.device = step.device), ?2)";
 
-/** New leases for this agent, at most `free`: first what was lost, then its own and new targets, then another's. */
+/**
+ * New leases for this agent, at most `free`: first what was lost, then its own and new targets, then another's; within
+ * each the lowest rank first. Every guard is asked in here, in the transaction that starts the step (G8).
+ */
 export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBoard): Lease[] {
   const out: Lease[] = [];
   if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;
-  const take = (which: string, ...params: SqlValue[]) => {
+  const places = new Places(tx.sql);
+  const take = (from: string, ...params: SqlValue[]) => {
     const left = free - out.length;
     if (left === 0) return;
-    const steps = tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND ${which}`, tx.now, ...params);
+    const steps = tx.sql.all<StepRow>(`SELECT * FROM ${from}`, tx.now, ...params);
     for (const step of steps) {
       if (out.length === free) return;
       const target = targetRow(tx.sql, step.job, step.device);
-      if (target && mayTake(tx, board, step, target, agent)) out.push(lease(tx, step, target, agent));
+      // A lost attempt has kept its place.
+      const fresh = step.state === "ready";
+      if (!target || (fresh && places.full(step) !== undefined) || !mayTake(tx, board, step, target, agent)) continue;
+      out.push(lease(tx, step, target, agent));
+      if (fresh) places.take(step);
     }
   };
-  take("state = 'unknown' AND at <= ?1");
-  take(`state = 'ready' AND at <= ?1 AND ${OWNER} = ?2 ORDER BY at LIMIT ?3`, agent.id, free);
-  take(`state = 'ready' AND at <= ?1 AND ${OWNER} <> ?2 ORDER BY at LIMIT ${MAX_FOREIGN}`, agent.id);
+  take(`${OPEN_STEPS} AND state = 'unknown' AND at <= ?1 ${NOT_PAUSED} ORDER BY rank, job, n`);
+  const full = JSON.stringify(places.fullActions());
+  const ready = `${READY_STEPS} AND at <= ?1 AND action NOT IN (SELECT value FROM json_each(?3)) ${NOT_PAUSED}`;
+  take(`${ready} AND ${OWNER} = ?2 ORDER BY rank, job, n LIMIT ?4`, agent.id, full, free);
+  take(`${ready} AND ${OWNER} <> ?2 ORDER BY rank, job, n LIMIT ${MAX_FOREIGN}`, agent.id, full);
   return out;
 }
 
 function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
-  if (!mayHaveTarget(tx, board, step, target, agent)) return false;
+  if (ending(tx, target) || !mayHaveTarget(tx, board, step, target, agent)) return false;
   // L1: steps of one target exclude each other while one is at work.
   return !stepsOf(tx.sql, target).some((s) => s.n !== step.n && (s.state === "leased" || s.state === "running"));
 }
@@ -84,7 +99,7 @@ function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease
   const id = tx.id("lease");
   const epoch = tx.nextEpoch();
   const attempt = step.attempt + 1;
-  const deadlineMs = (spec?.deadlineSeconds ?? 600) * 1000;
+  const deadlineMs = (body.deadlineSeconds ?? spec?.deadlineSeconds ?? 600) * 1000;
   if (step.attempt === 0)
     for (const mark of body.marks?.start ?? []) move(tx, mark, { actor: `agent:${agent.id}`, job: step.job });
   // A new holder reads first, whatever the last one left behind (L2).
@@ -144,7 +159,7 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
     action: body.action,
     params: body.params,
     target: targetBody(target),
-    mode: "first-install",
+    mode: job?.mode ?? "first-install",
     plan: { id: job?.plan ?? "", hash: job?.plan_hash ?? "" },
     deadlineMs: Math.max(0, (step.at ?? tx.now) - DEADLINE_GRACE_MS - tx.now),
   };
@@ -167,10 +182,12 @@ export function redeliver(tx: Tx, agent: AgentRow, holding: ReadonlySet<string>)
   return out;
 }
 
-const OPEN_LIMIT_MS = Math.min(stateLimits.ready.limit, stateLimits.unknown.limit);
+const OPEN_LIMIT_MS = Math.min(stepLimits.ready.limit, stepLimits.unknown.limit);
 
 /** Ends what has outlived its time: leases without renewal, attempts and waits past their limits (J3, J10). */
 export function expire(tx: Tx): void {
+  expireJobs(tx);
+  expireTargets(tx);
   const agents = new Map(tx.sql.all<AgentRow>("SELECT * FROM agent").map((a) => [a.id, a]));
   for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running')`)) {
     const agent = step.agent === null ? undefined : agents.get(step.agent);
@@ -183,9 +200,10 @@ export function expire(tx: Tx): void {
   const open = openSince(tx.sql, tx.now);
   if (open === undefined) return;
   for (const state of ["ready", "unknown"] as const) {
-    const before = tx.now - stateLimits[state].limit;
+    const before = tx.now - stepLimits[state].limit;
     if (open > before) continue;
-    for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state = ? AND at <= ?`, state, before)) {
+    const late = `SELECT * FROM ${OPEN_STEPS} AND state = ? AND at <= ? ${NOT_PAUSED}`;
+    for (const step of tx.sql.all<StepRow>(late, state, before)) {
       const fresh = stepRow(tx.sql, step.job, step.n);
       if (fresh?.state === state)
         failStep(tx, fresh, { code: "agent_silent", detail: "No agent of the site took the step in time." });
@@ -195,19 +213,21 @@ export function expire(tx: Tx): void {
 
 /** When the next lease or limit runs out, or a waiting retry comes due; undefined when nothing is open. */
 export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
-  const row = tx.sql.get<Record<"retry" | "lease" | "takeover" | "limit", number | null>>(
+  const row = tx.sql.get<Record<"retry" | "lease" | "takeover" | "limit" | "job" | "target", number | null>>(
     `SELECT (SELECT min(at) FROM ${OPEN_STEPS} AND state = 'ready' AND at > ?1) AS retry,
        (SELECT min(min(at, max(leased_at + ?2, coalesce((SELECT a.lease_until FROM agent a WHERE a.id = step.agent), 0))))
           FROM ${OPEN_STEPS} AND state IN ('leased', 'running')) AS lease,
        (SELECT min(quiet_since) + ?3 FROM agent WHERE revoked_at IS NULL AND quiet_since > ?1 - ?3) AS takeover,
-       (SELECT min(at) FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown')) AS "limit"`,
+       (SELECT min(at) FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown') ${NOT_PAUSED}) AS "limit",
+       (SELECT min(due_at) FROM job INDEXED BY job_due WHERE due_at IS NOT NULL) AS job,
+       (SELECT min(due_at) FROM job_target INDEXED BY target_due WHERE due_at IS NOT NULL) AS target`,
     tx.now,
     LEASE_TTL_MS,
     TAKEOVER_MS,
   );
   const open = openSince(tx.sql, tx.now);
   const limit = row?.limit == null || open === undefined ? null : Math.max(row.limit, open) + OPEN_LIMIT_MS;
-  const times = [row?.retry, row?.lease, row?.takeover, limit].filter(
+  const times = [row?.retry, row?.lease, row?.takeover, limit, row?.job, row?.target].filter(
     (t): t is number => t !== null && t !== undefined,
   );
   return times.length === 0 ? undefined : Math.min(...times);

@@ -2,7 +2,7 @@
 import type { Millis } from "../../../shared/deps.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Permit } from "./commands.ts";
-import { OPEN_STEPS } from "./step-rows.ts";
+import { NOT_PAUSED, OPEN_STEPS } from "./step-rows.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
 
 /** A permit is asked for anew this long before it ends, ms, so that one lost answer stops nothing. */
@@ -23,7 +23,8 @@ interface KeptPermit extends Permit {
 
 export const permitOf = (sql: Sql): KeptPermit | undefined => readMeta<KeptPermit>(sql, "permit");
 
-const openWork = (sql: Sql): boolean => sql.get(`SELECT 1 FROM ${OPEN_STEPS} LIMIT 1`) !== undefined;
+export const openWork = (sql: Sql): boolean =>
+  sql.get(`SELECT 1 FROM ${OPEN_STEPS} ${NOT_PAUSED} LIMIT 1`) !== undefined;
 
 /** When the budget is to be asked, or undefined while no work is open: an idle site asks nothing. */
 export function permitDueAt(sql: Sql, now: Millis): Millis | undefined {

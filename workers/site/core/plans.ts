@@ -1,24 +1,19 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
-import { type Plan, planHash } from "../../../shared/model/plan.ts";
+import { type Plan, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import type { PlanDevice, Workflow } from "../../workflows/workflow.ts";
+import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
+import { MAX_TARGETS, type PlanDevice, type Workflow } from "../../workflows/workflow.ts";
+import { approvalsOf, approvalVerdict } from "./approvals.ts";
 import { budgetVerdict, killSwitchVerdict, lockVerdict } from "./guards.ts";
+import { planRow, readPlan } from "./plan-rows.ts";
 import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
 import { restOf } from "./site.ts";
-import { readText, type Tx, writeText } from "./tx.ts";
+import { type Tx, writeText } from "./tx.ts";
 
 /** A plan may be started for this long: older ones no longer describe the world. */
 export const PLAN_TTL_MS = 24 * 3_600_000;
-
-export interface PlanRow {
-  id: string;
-  hash: string;
-  created_at: number;
-  expires_at: number;
-  job: string | null;
-}
 
 interface Intent {
   workflow: string;
@@ -53,13 +48,18 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
   });
   if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
   const plan = built.value;
+  const fault = planFault(plan);
+  if (fault !== undefined) return tx.fail("plan_invalid", `${workflow.name} made a plan that cannot run: ${fault}.`);
+  const excess = tooDestructive(plan);
+  if (excess !== undefined) return tx.fail("too_many_targets", excess);
   writeText(tx.sql, plan.id, JSON.stringify(plan));
   tx.sql.run(
-    "INSERT INTO plan (id, hash, created_at, expires_at, job) VALUES (?, ?, ?, ?, NULL)",
+    "INSERT INTO plan (id, hash, created_at, expires_at, job, approvals) VALUES (?, ?, ?, ?, NULL, ?)",
     plan.id,
     planHash(plan, tx.deps.sha256),
     tx.now,
     plan.expiresAt,
+    plan.approvals,
   );
   return plan;
 }
@@ -76,10 +76,10 @@ function targetRows(tx: Tx, names: string[], workflow: Workflow): DeviceRow[] {
   }
   if (unknown.length > 0)
     return tx.fail("target_unknown", `${tx.site.name} has no device ${unknown.slice(0, 10).join(", ")}.`);
-  if (found.size > workflow.maxTargets)
+  if (found.size > Math.min(workflow.maxTargets, MAX_TARGETS))
     return tx.fail(
       "too_many_targets",
-      `${found.size} targets; ${workflow.name} takes at most ${workflow.maxTargets} in one plan.`,
+      `${found.size} targets; ${workflow.name} takes at most ${Math.min(workflow.maxTargets, MAX_TARGETS)} in one plan.`,
     );
   const rows = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const wrong = rows.filter((row) => !workflow.startsFrom.includes(row.state));
@@ -112,14 +112,6 @@ export function planDevice(sql: Sql, row: DeviceRow): PlanDevice {
   };
 }
 
-export const planRow = (sql: Sql, id: string) => sql.get<PlanRow>("SELECT * FROM plan WHERE id = ?", id);
-
-/** The stored plan itself. */
-export function readPlan(sql: Sql, id: string): Plan | undefined {
-  const text = readText(sql, id);
-  return text === undefined ? undefined : (JSON.parse(text) as Plan);
-}
-
 export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
   const row = planRow(sql, id);
   const plan = readPlan(sql, id);
@@ -140,7 +132,8 @@ export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
       bytesToWrite: plan.steps.reduce((sum, s) => sum + bytesOf(s.params), 0),
       racks: [...racks].sort(),
     },
-    guards: [lockVerdict(sql, plan), killSwitchVerdict(sql), budgetVerdict(sql, now)],
+    approvals: approvalsOf(sql, id),
+    guards: [lockVerdict(sql, plan), approvalVerdict(sql, plan), killSwitchVerdict(sql), budgetVerdict(sql, now)],
   });
 }
 
@@ -151,27 +144,31 @@ function bytesOf(params: Record<string, unknown>): number {
     : 0;
 }
 
-/**
- * Whether a stored plan still fits the world: every target the same device with the same asset, in a state to start
- * from. What is different is said by name.
- */
+/** Whether a stored plan still fits the world; what is different is said by name. */
 export function staleness(tx: Tx, plan: Plan): string | undefined {
-  const workflow = tx.deps.workflows.get(plan.workflow);
+  const startsFrom = tx.deps.workflows.get(plan.workflow)?.startsFrom;
   for (const target of plan.targets) {
-    const row = deviceById(tx.sql, target.device);
-    if (!row) return `${target.name} is no longer a device of this site.`;
-    if (row.asset !== target.asset) return `${target.name} has another asset than when it was planned.`;
-    if (workflow && !workflow.startsFrom.includes(row.state)) return `${target.name} is ${row.state} now.`;
-    const { install } = deviceDoc(row);
-    if (
-      JSON.stringify(install?.bmc) !== JSON.stringify(target.bmc) ||
-      JSON.stringify(install?.boot) !== JSON.stringify(target.boot)
-    ) {
-      return `${target.name} has another BMC address or boot port than when it was planned.`;
-    }
-    const chosen = target.media.find((m) => m.chosen);
-    if (install?.systemDrive !== chosen?.serial)
-      return `${target.name} has another system drive than when it was planned.`;
+    const stale = targetStaleness(tx, target, startsFrom);
+    if (stale !== undefined) return stale;
   }
+  return undefined;
+}
+
+/** Every target must be the same device with the same asset, in a state to start from. */
+export function targetStaleness(
+  tx: Tx,
+  target: PlanTarget,
+  startsFrom: Workflow["startsFrom"] | undefined,
+): string | undefined {
+  const row = deviceById(tx.sql, target.device);
+  if (!row) return `${target.name} is no longer a device of this site.`;
+  if (row.asset !== target.asset) return `${target.name} has another asset than when it was planned.`;
+  if (startsFrom && !startsFrom.includes(row.state)) return `${target.name} is ${row.state} now.`;
+  const { install } = deviceDoc(row);
+  const moved = (["bmc", "boot"] as const).some((k) => JSON.stringify(install?.[k]) !== JSON.stringify(target[k]));
+  if (moved) return `${target.name} has another BMC address or boot port than when it was planned.`;
+  const chosen = target.media.find((m) => m.chosen);
+  if (install?.systemDrive !== chosen?.serial)
+    return `${target.name} has another system drive than when it was planned.`;
   return undefined;
 }

@@ -71,6 +71,34 @@ export const migrations: readonly string[][] = [
   ],
   // Ids of the agents that came for the audit.
   ["ALTER TABLE audit ADD COLUMN answered TEXT NOT NULL DEFAULT '[]'"],
+  [
+    "ALTER TABLE plan ADD COLUMN approvals INTEGER NOT NULL DEFAULT 0",
+    // G4: who approved which plan.
+    "CREATE TABLE approval (plan TEXT, person TEXT, at INTEGER NOT NULL, PRIMARY KEY (plan, person)) STRICT, WITHOUT ROWID",
+    "ALTER TABLE job ADD COLUMN mode TEXT NOT NULL DEFAULT 'first-install'",
+    "ALTER TABLE job ADD COLUMN priority INTEGER NOT NULL DEFAULT 5",
+    // JSON: by, at, reason.
+    "ALTER TABLE job ADD COLUMN paused TEXT",
+    // J3: a job that has not ended by then is given up.
+    "ALTER TABLE job ADD COLUMN due_at INTEGER",
+    "UPDATE job SET due_at = created_at + 2592000000 WHERE ended_at IS NULL",
+    "CREATE INDEX job_due ON job (due_at) WHERE due_at IS NOT NULL",
+    "CREATE INDEX job_paused ON job (id) WHERE paused IS NOT NULL",
+    // J3: until when a target waits for a person.
+    "ALTER TABLE job_target ADD COLUMN due_at INTEGER",
+    "UPDATE job_target SET due_at = (SELECT j.created_at FROM job j WHERE j.id = job) + 2592000000 WHERE state = 'waiting'",
+    "CREATE INDEX target_due ON job_target (due_at) WHERE due_at IS NOT NULL",
+    // Needs that cross from one target to another; those within a target are in the steps' bodies.
+    "CREATE TABLE step_need (job TEXT, need INTEGER, n INTEGER, PRIMARY KEY (job, need, n)) STRICT, WITHOUT ROWID",
+    "ALTER TABLE step ADD COLUMN action TEXT NOT NULL DEFAULT ''",
+    "ALTER TABLE step ADD COLUMN disruptive INTEGER NOT NULL DEFAULT 0",
+    // Lower goes first: when the job was accepted, less what its priority is worth.
+    "ALTER TABLE step ADD COLUMN rank INTEGER NOT NULL DEFAULT 0",
+    `UPDATE step SET action = json_extract(body, '$.action'), rank = (SELECT j.created_at FROM job j WHERE j.id = job)
+       WHERE state IN ('blocked', 'ready', 'leased', 'running', 'unknown')`,
+    "CREATE INDEX step_ready ON step (rank, job, n) WHERE state = 'ready'",
+    "CREATE INDEX step_work ON step (agent, action, disruptive) WHERE state IN ('leased', 'running', 'unknown')",
+  ],
 ];
 
 /** Brings the tables to the newest version; safe to call at every start. */

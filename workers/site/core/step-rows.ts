@@ -27,6 +27,10 @@ export interface StepRow {
   result: string | null;
   evidence: string | null;
   body: string;
+  action: string;
+  /** 1 if it takes capacity out of service (G5). */
+  disruptive: number;
+  rank: number;
 }
 
 export interface TargetRow {
@@ -45,6 +49,8 @@ export interface TargetRow {
   started_at: number | null;
   ended_at: number | null;
   body: string;
+  /** Until when it waits for a person; null unless it does. */
+  due_at: number | null;
 }
 
 export const stepBody = (row: StepRow): PlanStep => JSON.parse(row.body) as PlanStep;
@@ -60,6 +66,12 @@ export const specOf = (body: PlanStep): ActionSpec | undefined =>
  * query that does not fit it fail.
  */
 export const OPEN_STEPS = "step INDEXED BY step_open WHERE state IN ('ready', 'leased', 'running', 'unknown')";
+
+/** The ready ones in the order in which they go: lowest rank first. */
+export const READY_STEPS = "step INDEXED BY step_ready WHERE state = 'ready'";
+
+/** Goes behind a condition on steps: a paused job's steps wait without a deadline and without a wish for permits. */
+export const NOT_PAUSED = "AND job NOT IN (SELECT id FROM job INDEXED BY job_paused WHERE paused IS NOT NULL)";
 
 export const stepRow = (sql: Sql, job: string, n: number) =>
   sql.get<StepRow>("SELECT * FROM step WHERE job = ? AND n = ?", job, n);

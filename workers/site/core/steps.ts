@@ -1,30 +1,14 @@
 /** What happens to a step when its attempt ends: three outcomes (J4), each with one next thing. */
 import type { ActionSpec } from "../../../shared/actions/action.ts";
 import type { Millis, Random } from "../../../shared/deps.ts";
-import type { Failure, StepState } from "../../../shared/model/job.ts";
+import type { Failure } from "../../../shared/model/job.ts";
 import type { Report } from "../../../shared/protocol/agent.ts";
-import { jobRow } from "./job-views.ts";
 import { record } from "./ledger.ts";
 import { move } from "./moves.ts";
+import { readyAfter } from "./needs.ts";
 import { type StepRow, specOf, stepBody, stepRow, stepsOf, targetRow } from "./step-rows.ts";
-import { endTarget, failTarget } from "./targets.ts";
+import { ending, endTarget, failTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
-
-/**
- * How long a step may stay in a state, ms, and what then happens; total over the states (J3). `action`: the deadline of
- * the step's action, which is laid down in its row when it is leased.
- */
-export const stateLimits = {
-  blocked: { limit: "none", ends: "bounded by the steps it needs, each of which has a limit" },
-  ready: { limit: 6 * 3_600_000, ends: "fails with agent_silent" },
-  leased: { limit: "action", ends: "fails with deadline_exceeded" },
-  running: { limit: "action", ends: "fails with deadline_exceeded" },
-  unknown: { limit: 6 * 3_600_000, ends: "fails with agent_silent" },
-  succeeded: { limit: "none", ends: "final" },
-  failed: { limit: "none", ends: "final" },
-  skipped: { limit: "none", ends: "final" },
-  cancelled: { limit: "none", ends: "final" },
-} as const satisfies { readonly [S in StepState]: { limit: Millis | "action" | "none"; ends: string } };
 
 /** Attempts that were lost without a report do not count as tries; this many in all are the bound (J10). */
 export const MAX_ATTEMPTS = 40;
@@ -93,25 +77,14 @@ function recordWrite(tx: Tx, step: StepRow, result: unknown, actor: string): voi
 }
 
 /** Steps whose needs are met become ready; with none left the target has succeeded. */
-function readyNext(tx: Tx, done: StepRow): void {
+export function readyNext(tx: Tx, done: StepRow): void {
   const target = targetRow(tx.sql, done.job, done.device);
   if (!target) return;
-  if (jobRow(tx.sql, done.job)?.cancelled_by) {
-    return endTarget(tx, target, "cancelled", { code: "cancelled", detail: "Cancelled before the next step." });
-  }
-  const steps = stepsOf(tx.sql, target);
-  const succeeded = new Set(steps.filter((s) => s.state === "succeeded").map((s) => s.n));
-  if (succeeded.size === steps.length) return endTarget(tx, target, "succeeded", null);
-  for (const step of steps) {
-    if (step.state !== "blocked" || !stepBody(step).needs.every((n) => succeeded.has(n))) continue;
-    tx.sql.run(
-      "UPDATE step SET state = 'ready', at = ?, ready_at = ? WHERE job = ? AND n = ?",
-      tx.now,
-      tx.now,
-      step.job,
-      step.n,
-    );
-  }
+  const end = ending(tx, target);
+  if (end) return endTarget(tx, target, end.state, end.failure);
+  readyAfter(tx, done, target);
+  if (stepsOf(tx.sql, target).every((s) => s.state === "succeeded" || s.state === "skipped"))
+    endTarget(tx, target, "succeeded", null);
 }
 
 /** A failed try: another one where the action allows it, else the end of the target (J8: it starts at this step again). */
@@ -121,7 +94,7 @@ export function failStep(tx: Tx, step: StepRow, failure: Failure): void {
   const failures = step.failures + 1;
   const again = spec?.retryOn.includes(failure.code) && failures < spec.retry.tries && step.attempt < MAX_ATTEMPTS;
   const target = targetRow(tx.sql, step.job, step.device);
-  if (again && spec && !jobRow(tx.sql, step.job)?.cancelled_by) {
+  if (again && spec && target && !ending(tx, target)) {
     const at = tx.now + backoff(spec, failures, tx.random);
     tx.sql.run(
       "UPDATE step SET state = 'ready', at = ?, ready_at = ?, failures = ?, failure = ? WHERE job = ? AND n = ?",
@@ -170,13 +143,13 @@ export function loseStep(tx: Tx, step: StepRow, why: string): void {
     { device: step.device, step: stepBody(step).name },
     { why, attempt: step.attempt },
   );
-  // J6: another attempt, even one that reads first, would be the next step of a cancelled job.
+  // J6: another attempt, even one that reads first, would be the next step of a job that was cancelled.
   const target = targetRow(tx.sql, step.job, step.device);
-  if (target && jobRow(tx.sql, step.job)?.cancelled_by)
-    return endTarget(tx, target, "cancelled", {
-      code: "cancelled",
-      detail: `Cancelled; how the last attempt of ${stepBody(step).name} ended is not known.`,
-    });
+  const end = target && ending(tx, target);
+  if (end) {
+    const detail = `${end.failure.detail} How the last attempt of ${stepBody(step).name} ended is not known.`;
+    return endTarget(tx, target, end.state, { ...end.failure, detail });
+  }
   if (step.attempt >= MAX_ATTEMPTS) {
     const lost = stepRow(tx.sql, step.job, step.n);
     if (lost)

@@ -1,4 +1,6 @@
 /** The one exchange with an agent: reports in, renewals, new leases and audit questions out. Repeating it is harmless. */
+import type { ErrorCode } from "../../../shared/errors.ts";
+import { siteOfId } from "../../../shared/ids.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import {
   AGENT_PROTOCOL,
@@ -29,10 +31,8 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
       `Version ${request.v} of the agent protocol is not spoken here; ${AGENT_PROTOCOL} is.`,
     );
   heard(tx, board, agent);
-  const acks = request.reports.map((report) => {
-    takeReport(tx, agent, report);
-    return report.lease;
-  });
+  const refused = request.reports.map((report) => takeReport(tx, agent, report)).filter((r) => r !== undefined);
+  const acks = request.reports.map((report) => report.lease);
   for (const progress of request.progress) takeProgress(tx, agent, progress, board);
   noteAnswer(tx, agent.id, board);
   if (request.audit) takeObservations(tx, request.audit.window, request.audit.observations, board);
@@ -51,6 +51,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
     v: AGENT_PROTOCOL,
     now: tx.now,
     acks,
+    ...(refused.length > 0 && { refused }),
     leases: [...again, ...fresh],
     renewed,
     revoked: request.holding.filter((lease) => !mine.has(lease) && !acks.includes(lease)),
@@ -67,24 +68,32 @@ function bootEnded(tx: Tx, agent: AgentRow, { job, device }: BootRef): boolean {
   return !target || isFinal.target(target.state) || (target.agent !== null && target.agent !== agent.id);
 }
 
-/** L4, L6: applied once, and only if it is of the attempt that the step is at; anything else changes nothing. */
-function takeReport(tx: Tx, agent: AgentRow, report: Report): void {
+type Refusal = NonNullable<SyncReply["refused"]>[number];
+
+/**
+ * L4, L6: applied once, and only if it is of the attempt that the step is at; anything else changes nothing, is kept in
+ * the job's events, and is answered with the reason.
+ */
+function takeReport(tx: Tx, agent: AgentRow, report: Report): Refusal | undefined {
+  const refused = (code: ErrorCode, detail: string): Refusal => ({ lease: report.lease, code, detail });
+  // T3
+  if ((siteOfId(report.job) ?? tx.site.id) !== tx.site.id)
+    return refused("wrong_site", `${report.job} is no job of the site ${tx.site.name}.`);
   const step = stepRow(tx.sql, report.job, report.step);
-  const current =
-    step !== undefined && step.lease === report.lease && step.epoch === report.epoch && step.agent === agent.id;
+  if (!step) return refused("step_unknown", `There is no step ${report.step} of ${report.job} here.`);
+  const current = step.lease === report.lease && step.epoch === report.epoch && step.agent === agent.id;
   if (current && (step.state === "leased" || step.state === "running" || step.state === "unknown")) {
-    if (report.outcome === "unknown" && step.state === "unknown") return;
-    applyReport(tx, step, report);
-    return;
+    if (report.outcome !== "unknown" || step.state !== "unknown") applyReport(tx, step, report);
+    return undefined;
   }
   // The same report again, its acknowledgement was lost: nothing to say.
-  if (!step || current) return;
-  tx.event(
-    report.job,
-    "report.dropped",
-    { device: step.device, step: stepBody(step).name },
-    { lease: report.lease, epoch: report.epoch, newest: step.epoch, outcome: report.outcome },
-  );
+  if (current) return undefined;
+  const dropped = { lease: report.lease, epoch: report.epoch, newest: step.epoch, outcome: report.outcome };
+  tx.event(report.job, "report.dropped", { device: step.device, step: stepBody(step).name }, dropped);
+  const newest = step.epoch ?? 0;
+  return report.epoch < newest
+    ? refused("stale_epoch", `Epoch ${report.epoch} is lower than ${newest}, the newest of this step (L4).`)
+    : refused("epoch_unknown", `Lease ${report.lease} with epoch ${report.epoch} was never given for this step.`);
 }
 
 function takeProgress(tx: Tx, agent: AgentRow, progress: Progress, board: ProgressBoard): void {

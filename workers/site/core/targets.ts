@@ -1,8 +1,11 @@
 /** A target's way through its job: started by its first lease, ended by its last step, a failure, or a cancel. */
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
+import { isDestructive } from "../../workflows/check-plan.ts";
 import { leaveHeld } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
+import { targetLimits } from "./limits.ts";
 import { heldAnew, move } from "./moves.ts";
+import { doomedBy } from "./needs.ts";
 import { deviceById } from "./rows.ts";
 import { type StepRow, specOf, stepBody, stepsOf, type TargetRow } from "./step-rows.ts";
 import { lastEvent, type Tx } from "./tx.ts";
@@ -26,28 +29,53 @@ export function startTarget(tx: Tx, target: TargetRow, agent: string, writes: bo
 
 /** Codes after which only a person can decide; the words are what the job then waits for. */
 const humanDecides: Readonly<Record<string, string>> = {
-  disk_not_blank:
-    "a person to decide about the data on the planned drive: cancel, then replace the drive or blank it by hand",
-  machine_powered_on: "a person to find out what runs on the machine: power it off and plan again, or cancel",
+  disk_not_blank: "a person to decide about the data on the planned drive: blank it by hand and retry, or cancel",
+  machine_powered_on: "a person to find out what runs on the machine: power it off by hand and retry, or cancel",
   asset_in_service:
     "a person: the asset reached service through this agent, and no workflow reinstalls such a one yet; cancel",
 };
+
+/**
+ * Why nothing more of an open target may start, and as what it ends once its step at work has ended (J6): its job was
+ * cancelled, or a step of another target that it needs did not succeed.
+ */
+export function ending(tx: Tx, target: TargetRow): { state: "cancelled" | "failed"; failure: Failure } | undefined {
+  const job = jobRow(tx.sql, target.job);
+  if (job?.cancelled_by)
+    return { state: "cancelled", failure: { code: "cancelled", detail: "Cancelled before the next step." } };
+  if (target.state === "waiting" || target.failure === null) return undefined;
+  return { state: "failed", failure: JSON.parse(target.failure) as Failure };
+}
 
 /** The step failed for good: either a person must decide, or the target has failed. */
 export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
   const waitingOn = humanDecides[failure.code];
   if (waitingOn === undefined) return endTarget(tx, target, "failed", failure);
   // J6: whoever cancelled the job has decided already.
-  if (jobRow(tx.sql, target.job)?.cancelled_by) return endTarget(tx, target, "cancelled", failure);
+  const end = ending(tx, target);
+  if (end) return endTarget(tx, target, end.state, failure);
   tx.sql.run(
-    "UPDATE job_target SET state = 'waiting', waiting_on = ?, failure = ? WHERE job = ? AND device = ?",
+    "UPDATE job_target SET state = 'waiting', waiting_on = ?, failure = ?, due_at = ? WHERE job = ? AND device = ?",
     waitingOn,
     JSON.stringify(failure),
+    tx.now + targetLimits.waiting.limit,
     target.job,
     target.device,
   );
   tx.event(target.job, "target.state", { device: target.device }, { state: "waiting", waitingOn, failure });
   refreshJob(tx, target.job);
+}
+
+/** J3: nobody decided about a waiting target within its limit; the device is free again. */
+export function expireTargets(tx: Tx): void {
+  const late = tx.sql.all<TargetRow>(
+    "SELECT * FROM job_target INDEXED BY target_due WHERE due_at IS NOT NULL AND due_at <= ?",
+    tx.now,
+  );
+  for (const target of late) {
+    const detail = `It waited ${targetLimits.waiting.limit / 86_400_000} days for ${target.waiting_on}.`;
+    endTarget(tx, target, "failed", { code: "nobody_decided", detail });
+  }
 }
 
 /** Ends the target: open steps are cancelled, the device leaves `installing`, the lock is released. */
@@ -58,7 +86,8 @@ export function endTarget(
   failure: Failure | null,
 ): void {
   leaveHeld(tx, target);
-  for (const step of stepsOf(tx.sql, target)) {
+  const steps = stepsOf(tx.sql, target);
+  for (const step of steps) {
     if (!isFinal.step(step.state))
       tx.sql.run(
         "UPDATE step SET state = 'cancelled', at = NULL, ended_at = ? WHERE job = ? AND n = ?",
@@ -79,7 +108,7 @@ export function endTarget(
   tx.sql.run("DELETE FROM lock WHERE device = ? AND job = ?", target.device, target.job);
   heldAnew(tx, target.device);
   tx.sql.run(
-    "UPDATE job_target SET state = ?, waiting_on = NULL, failure = ?, ended_at = ? WHERE job = ? AND device = ?",
+    "UPDATE job_target SET state = ?, waiting_on = NULL, due_at = NULL, failure = ?, ended_at = ? WHERE job = ? AND device = ?",
     state,
     failure ? JSON.stringify(failure) : null,
     tx.now,
@@ -87,7 +116,20 @@ export function endTarget(
     target.device,
   );
   tx.event(target.job, "target.state", { device: target.device }, { state, ...(failure && { failure }) });
+  if (state !== "succeeded") for (const doomed of doomedBy(tx, target, steps)) doom(tx, doomed.target, doomed.why);
   refreshJob(tx, target.job);
+}
+
+/** The target cannot succeed any more. A step of it that is at work is let to its end first (J6). */
+function doom(tx: Tx, target: TargetRow, why: Failure): void {
+  if (!stepsOf(tx.sql, target).some((s) => s.state === "leased" || s.state === "running"))
+    return endTarget(tx, target, "failed", why);
+  tx.sql.run(
+    "UPDATE job_target SET failure = ? WHERE job = ? AND device = ?",
+    JSON.stringify(why),
+    target.job,
+    target.device,
+  );
 }
 
 /** Derives the job's state from its targets. */
@@ -95,9 +137,20 @@ export function refreshJob(tx: Tx, job: string): void {
   const row = jobRow(tx.sql, job);
   if (!row) return;
   const states = tx.sql.all<{ state: TargetState }>("SELECT state FROM job_target WHERE job = ?", job);
-  const state = jobStateOf(states.map((t) => t.state));
+  const state = jobStateOf(
+    states.map((t) => t.state),
+    row.paused !== null,
+  );
   if (state !== row.state) {
-    tx.sql.run("UPDATE job SET state = ?, ended_at = ? WHERE id = ?", state, isFinal.job(state) ? tx.now : null, job);
+    const over = isFinal.job(state);
+    tx.sql.run(
+      "UPDATE job SET state = ?, ended_at = ?, due_at = CASE WHEN ? THEN NULL ELSE due_at END, paused = CASE WHEN ? THEN NULL ELSE paused END WHERE id = ?",
+      state,
+      over ? tx.now : null,
+      over ? 1 : 0,
+      over ? 1 : 0,
+      job,
+    );
     tx.event(job, "job.state", {}, { state });
   }
   tx.dirty("job", job, lastEvent(tx.sql, job));
@@ -111,7 +164,7 @@ export function cancelStep(tx: Tx, step: StepRow): boolean {
   const body = stepBody(step);
   const flags = specOf(body)?.flags ?? {};
   const waits = body.action === "ramdisk.await" || body.action === "os.firstBoot";
-  if ((flags.exclusive || flags.destructive) && !waits) return false;
+  if (isDestructive(body) || (flags.exclusive && !waits)) return false;
   tx.sql.run(
     "UPDATE step SET state = 'cancelled', at = NULL, ended_at = ? WHERE job = ? AND n = ?",
     tx.now,

@@ -1,0 +1,146 @@
+/** What people do to a job that was accepted, beside cancelling it: pause, resume, try again, leave a step out. */
+import { isFinal } from "../../../shared/model/job.ts";
+import { isDestructive } from "../../workflows/check-plan.ts";
+import type { Commands } from "./commands.ts";
+import { type JobRow, jobRow } from "./job-views.ts";
+import { takeLocks } from "./jobs.ts";
+import { JOB_LIMIT_MS } from "./limits.ts";
+import { move } from "./moves.ts";
+import { readyMet } from "./needs.ts";
+import { targetStaleness } from "./plans.ts";
+import { findDevice } from "./rows.ts";
+import { type StepRow, specOf, stepBody, stepsOf, type TargetRow, targetBody, targetsOf } from "./step-rows.ts";
+import { readyNext } from "./steps.ts";
+import { refreshJob } from "./targets.ts";
+import type { Tx } from "./tx.ts";
+
+function openJob(tx: Tx, id: string): JobRow {
+  const row = jobRow(tx.sql, id);
+  if (!row) return tx.fail("job_unknown", `There is no job ${id}.`);
+  if (isFinal.job(row.state)) tx.fail("job_final", `${id} is ${row.state}.`);
+  return row;
+}
+
+export function pauseJob(tx: Tx, { job, actor, reason }: Commands["job.pause"]["in"]): void {
+  if (openJob(tx, job).paused !== null) return;
+  tx.sql.run("UPDATE job SET paused = ? WHERE id = ?", JSON.stringify({ by: actor, at: tx.now, reason }), job);
+  tx.event(job, "job.state", {}, { paused: true, actor, reason });
+  refreshJob(tx, job);
+}
+
+export function resumeJob(tx: Tx, { job, actor }: Commands["job.resume"]["in"]): void {
+  if (openJob(tx, job).paused === null) return;
+  tx.sql.run("UPDATE job SET paused = NULL WHERE id = ?", job);
+  // Paused is not silent: time in which nothing could start does not count against what waits (J3).
+  tx.sql.run("UPDATE step SET at = ?1 WHERE job = ?2 AND state IN ('ready', 'unknown') AND at < ?1", tx.now, job);
+  tx.event(job, "job.state", {}, { paused: false, actor });
+  refreshJob(tx, job);
+  tx.ring();
+}
+
+/** J8: from the first incomplete step on; what is done stays done, and the targets are those of the plan. */
+export function retryJob(tx: Tx, { job, device, actor }: Commands["job.retry"]["in"]): void {
+  const row = jobRow(tx.sql, job);
+  if (!row) return tx.fail("job_unknown", `There is no job ${job}.`);
+  if (row.cancelled_by) tx.fail("retry_refused", `${job} was cancelled; plan again.`);
+  const chosen = targetsOf(tx.sql, job).filter((t) => device === undefined || isTarget(tx, t, device));
+  if (chosen.length === 0) tx.fail("retry_refused", `${job} has no target ${device}.`);
+  const stuck = chosen.filter((t) => t.state === "failed" || t.state === "waiting");
+  if (stuck.length === 0)
+    tx.fail("retry_refused", `No target ${device === undefined ? `of ${job} ` : ""}has failed or waits for a person.`);
+  takeLocks(
+    tx,
+    job,
+    stuck.filter((t) => t.state === "failed").map((t) => targetBody(t)),
+  );
+  for (const target of stuck) reopen(tx, row, target, actor);
+  tx.sql.run("UPDATE job SET due_at = ? WHERE id = ?", tx.now + JOB_LIMIT_MS, job);
+  refreshJob(tx, job);
+  tx.ring();
+}
+
+const isTarget = (tx: Tx, target: TargetRow, device: string): boolean =>
+  target.device === device || target.device === findDevice(tx.sql, device)?.id;
+
+/** The target goes on: its failed and cancelled steps are as if never tried, and so are those whose boot has ended. */
+function reopen(tx: Tx, job: JobRow, target: TargetRow, actor: string): void {
+  const ended = target.state === "failed";
+  if (ended) mayReopen(tx, job, target);
+  const steps = stepsOf(tx.sql, target);
+  const again = steps.filter((s) => s.state === "failed" || s.state === "cancelled" || (ended && isOfBoot(s)));
+  for (const step of again) {
+    tx.sql.run(
+      `UPDATE step SET state = 'blocked', at = NULL, ready_at = NULL, ended_at = NULL, failures = 0, attempt = 0, resolve = ?, failure = NULL,
+         result = NULL WHERE job = ? AND n = ?`,
+      // What an earlier attempt has left behind is read first (J4).
+      step.attempt > 0 ? 1 : 0,
+      step.job,
+      step.n,
+    );
+  }
+  tx.sql.run(
+    "UPDATE job_target SET state = ?, waiting_on = NULL, due_at = NULL, failure = NULL, ended_at = NULL WHERE job = ? AND device = ?",
+    target.started_at === null ? "queued" : "running",
+    target.job,
+    target.device,
+  );
+  // What the steps that stay done had made of the device; the others make it anew when they start.
+  for (const step of stepsOf(tx.sql, target))
+    if (step.state === "succeeded")
+      for (const mark of [...(stepBody(step).marks?.start ?? []), ...(stepBody(step).marks?.success ?? [])])
+        if (mark.subject === "device") move(tx, mark, { actor, job: target.job, data: { retry: true } });
+  tx.event(target.job, "target.retry", { device: target.device }, { actor, from: target.state });
+  readyMet(tx, target);
+}
+
+const isOfBoot = (step: StepRow): boolean => step.state !== "skipped" && stepBody(step).boot === true;
+
+/** A target that had ended left its device to others: it must still be the one that was planned. */
+function mayReopen(tx: Tx, job: JobRow, target: TargetRow): void {
+  const { name } = targetBody(target);
+  const newest = tx.sql.get<{ job: string }>(
+    "SELECT t.job FROM job_target t JOIN job j ON j.id = t.job WHERE t.device = ? ORDER BY j.created_at DESC, j.id DESC LIMIT 1",
+    target.device,
+  );
+  if (newest?.job !== job.id) tx.fail("retry_refused", `${name} has been in ${newest?.job} since; plan again.`);
+  const stale = targetStaleness(tx, targetBody(target), tx.deps.workflows.get(job.workflow)?.startsFrom);
+  if (stale !== undefined) tx.fail("retry_refused", `${stale} Plan again.`);
+}
+
+/**
+ * Leaves a step out, with the reason in the job's events (E4): one that has not begun, or that failed; a target that
+ * ended with it goes on.
+ */
+export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Commands["job.skip"]["in"]): void {
+  const row = jobRow(tx.sql, job);
+  if (!row) return tx.fail("job_unknown", `There is no job ${job}.`);
+  if (row.cancelled_by) tx.fail("skip_refused", `${job} was cancelled; plan again.`);
+  const target = targetsOf(tx.sql, job).find((t) => isTarget(tx, t, device));
+  if (!target) return tx.fail("skip_refused", `${job} has no target ${device}.`);
+  const steps = stepsOf(tx.sql, target);
+  const step = steps.find((s) => stepBody(s).name === named || String(s.n) === named);
+  if (!step) return tx.fail("skip_refused", `${targetBody(target).name} has no step ${named} in ${job}.`);
+  const { name } = stepBody(step);
+  if (!["blocked", "ready", "failed"].includes(step.state)) tx.fail("skip_refused", `${name} is ${step.state}.`);
+  const why = needed(step, steps);
+  if (why !== undefined) tx.fail("skip_refused", `${name} ${why}.`);
+  if (target.state === "failed") takeLocks(tx, job, [targetBody(target)]);
+  if (target.state === "failed" || target.state === "waiting") reopen(tx, row, target, actor);
+  tx.sql.run("UPDATE step SET state = 'skipped', at = NULL, ended_at = ? WHERE job = ? AND n = ?", tx.now, job, step.n);
+  tx.event(job, "step.skipped", { device: target.device, step: name }, { actor, reason, from: step.state });
+  readyNext(tx, step);
+  refreshJob(tx, job);
+  tx.ring();
+}
+
+/** Why a step must run: its effect, its mark in the ledger, or its proof is what a later step rests on. */
+function needed(step: StepRow, steps: readonly StepRow[]): string | undefined {
+  const body = stepBody(step);
+  const spec = specOf(body);
+  if (isDestructive(body) || body.writes || spec?.flags.reads !== true) return "does more than read";
+  if (body.marks?.start || body.marks?.success) return "moves the device in the ledger";
+  const later = steps.map(stepBody).filter((s) => s.n > step.n);
+  if (spec.proves !== undefined && later.some((s) => isDestructive(s) || s.writes))
+    return `proves ${spec.proves}, and a later step that writes rests on it`;
+  return undefined;
+}
