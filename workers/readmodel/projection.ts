@@ -33,8 +33,14 @@ function upsert(kind: OutboxKind): string {
     ON CONFLICT (site, id) DO UPDATE SET ${set.join(", ")} WHERE excluded.version > ${table}.version`;
 }
 
+/** As much of D1 as is needed here, so that a simulation can be the other side. */
+export interface ReadModel<S = unknown> {
+  prepare(statement: string): { bind(...values: string[]): S };
+  batch(statements: S[]): Promise<{ meta: { rows_written: number } }[]>;
+}
+
 /** Delivers the rows in one transaction and returns how many D1 says it wrote. Throws what D1 throws. */
-export async function project(db: D1Database, site: string, entries: readonly OutboxEntry[]): Promise<number> {
+export async function project<S>(db: ReadModel<S>, site: string, entries: readonly OutboxEntry[]): Promise<number> {
   const byKind = Map.groupBy(entries, (entry) => entry.kind);
   const statements = [...byKind].map(([kind, rows]) =>
     db.prepare(upsert(kind)).bind(site, JSON.stringify(rows.map(({ id, version, row }) => ({ id, version, row })))),
