@@ -10,7 +10,8 @@ import {
   type SyncReply,
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
-import { workflows } from "../../workflows/index.ts";
+import { workflows as shipped } from "../../workflows/index.ts";
+import type { Workflow } from "../../workflows/workflow.ts";
 import { NodeSql } from "../node-sql.ts";
 import type { CommandKind, Commands, Effect, OutboxEntry, Queries, QueryKind } from "./commands.ts";
 import { SiteCore } from "./core.ts";
@@ -95,7 +96,10 @@ export class World {
   readonly effects: Effect[] = [];
   agent = "";
 
-  constructor(servers = 2, options: { permit?: boolean; path?: string } = {}) {
+  readonly #workflows: ReadonlyMap<string, Workflow>;
+
+  constructor(servers = 2, options: { permit?: boolean; path?: string; workflows?: readonly Workflow[] } = {}) {
+    this.#workflows = new Map([...shipped, ...(options.workflows ?? []).map((w) => [w.name, w] as const)]);
     this.sql = new NodeSql(options.path);
     this.core = this.#open();
     this.do("site.create", { ...SITE, locationHint: "weur", jurisdiction: "eu", actor: "token:t" });
@@ -105,7 +109,7 @@ export class World {
   }
 
   #open(): SiteCore {
-    return new SiteCore(this.sql, { sha256, workflows });
+    return new SiteCore(this.sql, { sha256, workflows: this.#workflows });
   }
   /** Forgets everything that is in memory only, as an eviction does. */
   evict(): void {
@@ -145,14 +149,12 @@ export class World {
   }
 
   install(targets: string[], key = "k1"): string {
-    return this.do("job.create", {
-      key,
-      body: JSON.stringify(targets),
-      actor: "token:t",
-      workflow: "server.install",
-      targets,
-      params: {},
-    }).job.id;
+    return this.start("server.install", targets, { key });
+  }
+  start(workflow: string, targets: string[], more: { key?: string; priority?: number } = {}): string {
+    const { key = `${workflow} ${targets.join()}`, priority } = more;
+    const body = JSON.stringify(targets);
+    return this.do("job.create", { key, body, actor: "token:t", workflow, targets, params: {}, priority }).job.id;
   }
 
   sync(request: Partial<SyncRequest> = {}, agent = this.agent): SyncReply {

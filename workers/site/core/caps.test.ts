@@ -1,0 +1,82 @@
+import { expect, it } from "vitest";
+import type { AtOnce } from "../../../shared/model/site.ts";
+import type { Lease } from "../../../shared/protocol/agent.ts";
+import { siteOf, World } from "./test-world.ts";
+
+const names = (n: number, from = 0) => Array.from({ length: n }, (_, i) => `srv${String(from + i).padStart(5, "0")}`);
+function world(servers: number, atOnce: AtOnce): World {
+  const w = new World(servers);
+  w.do("site.import", { site: { ...siteOf(servers), atOnce }, actor: "token:t" });
+  return w;
+}
+const atWork = (w: World, action?: string) =>
+  w.sql
+    .all<{ action: string }>("SELECT action FROM step WHERE state IN ('leased', 'running', 'unknown')")
+    .filter((s) => action === undefined || s.action === action).length;
+
+it("[G5][G8] never has more steps at work than the site allows, and says what the others wait for", () => {
+  const w = world(6, { steps: 4 });
+  const job = w.install(names(6));
+  const { leases } = w.sync();
+  expect(leases).toHaveLength(4);
+  const waits = w.ask("job", { job }).targets.map((t) => t.waitingOn);
+  expect(waits.filter((t) => t === "a free place: 4 steps are at work at the site")).toHaveLength(2);
+  // A second agent gets none of them either.
+  expect(w.sync({}, w.enroll("b", "y".repeat(43))).leases).toEqual([]);
+  expect(
+    w.sync({ reports: leases.slice(0, 1).map((l) => w.report(l)), holding: leases.map((l) => l.id) }).leases,
+  ).toHaveLength(1);
+  expect(atWork(w)).toBe(4);
+});
+
+it("[G5] never has more steps of one action at work than allowed; steps of others pass by", () => {
+  const w = world(6, { actions: { "bmc.inventory": 2 } });
+  w.install(names(6));
+  const most: number[] = [];
+  let reports: ReturnType<World["report"]>[] = [];
+  let held: Lease[] = [];
+  for (let i = 0; i < 200; i++) {
+    const { leases } = w.sync({ reports, holding: held.map((l) => l.id) });
+    const reported = new Set(reports.map((r) => r.lease));
+    held = [...held.filter((l) => !reported.has(l.id)), ...leases];
+    most.push(atWork(w, "bmc.inventory"));
+    if (held.length === 0) break;
+    // One at a time ends, the oldest first.
+    reports = held.slice(0, 1).map((l) => w.report(l));
+  }
+  expect(Math.max(...most)).toBe(2);
+  expect(w.ask("jobs", { limit: 1 }).items[0]?.state).toBe("succeeded");
+});
+
+it("[G5] a lost attempt keeps its place until it was read", () => {
+  const w = world(2, { steps: 1 });
+  w.install(names(2));
+  const [lease] = w.sync().leases;
+  w.now += 61_000;
+  w.do("tick", {});
+  const next = w.sync().leases;
+  expect(next.map((l) => [l.step, l.resolve])).toEqual([[lease?.step, true]]);
+});
+
+it("hands out the oldest job first, but for priority, and nothing starves", () => {
+  const w = new World(6);
+  const order: string[] = [];
+  const start = (n: number, priority?: number) =>
+    w.start("server.install", names(1, n), { key: `k${n}`, ...(priority !== undefined && { priority }) });
+  start(0);
+  w.now += 1_000;
+  start(1);
+  w.now += 1_000;
+  start(2, 6);
+  start(3, 0);
+  // A job of the lowest priority goes before one of the highest that came long after it.
+  w.now += 10 * 15 * 60_000;
+  start(4, 9);
+  for (let i = 0; i < 5; i++) order.push(...w.sync({ free: 1, holding: [...held] }).leases.map(hold));
+  expect(order).toEqual(["srv00002", "srv00000", "srv00001", "srv00003", "srv00004"]);
+});
+const held: string[] = [];
+function hold(lease: Lease): string {
+  held.push(lease.id);
+  return lease.target.name;
+}

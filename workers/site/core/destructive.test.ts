@@ -1,0 +1,122 @@
+import { expect, it } from "vitest";
+import { broken, wipe } from "./test-workflows.ts";
+import { World } from "./test-world.ts";
+
+const actor = "token:op";
+const names = (n: number) => Array.from({ length: n }, (_, i) => `srv${String(i).padStart(5, "0")}`);
+const refusal = (w: World, workflow: string, n: number) =>
+  w.refusal("plan.create", { workflow, targets: names(n), params: {}, actor });
+function planned(w: World, workflow: string, n: number) {
+  const { plan, hash } = w.do("plan.create", { workflow, targets: names(n), params: {}, actor });
+  return {
+    approve: (person: string, over = hash) =>
+      w.refusal("plan.approve", { plan: plan.id, hash: over, actor: person }) ?? "approved",
+    start: (key: string) => w.refusal("job.create", { key, body: key, actor, plan: plan.id, hash }) ?? "started",
+    verdict: () => w.ask("plan", { plan: plan.id }).guards.find((g) => g.guard === "approval"),
+    plan,
+  };
+}
+
+it("[T5] a destructive plan has at most 5 targets, 20 where two approve, and never more", () => {
+  const w = new World(21, { workflows: [wipe(1), wipe(2, "test.wipe2")] });
+  expect([5, 6, 21].map((n) => refusal(w, "test.wipe", n))).toEqual([
+    undefined,
+    "too_many_targets",
+    "too_many_targets",
+  ]);
+  expect([6, 20, 21].map((n) => refusal(w, "test.wipe2", n))).toEqual([undefined, undefined, "too_many_targets"]);
+});
+
+it("[J7] a workflow whose plan would destroy without any approval is refused as a defect", () => {
+  const w = new World(1, { workflows: [wipe(0)] });
+  expect(refusal(w, "test.wipe", 1)).toBe("plan_invalid");
+});
+
+it("[J7][G4] nothing of it starts before two different people, neither the requester, approved this very plan", () => {
+  const w = new World(2, { workflows: [wipe(2)] });
+  const p = planned(w, "test.wipe", 2);
+  expect(p.start("a")).toBe("approval_missing");
+  expect(p.approve(actor)).toBe("approval_refused");
+  expect(p.approve("user:ann", "0".repeat(64))).toBe("plan_stale");
+  expect([p.approve("user:ann"), p.approve("user:ann"), p.start("b")]).toEqual([
+    "approved",
+    "approved",
+    "approval_missing",
+  ]);
+  expect(p.verdict()?.text).toBe(`1 more person to approve the plan ${p.plan.id}; approved by user:ann`);
+  expect([p.approve("user:bob"), p.verdict()?.verdict, p.start("c"), p.start("d")]).toEqual([
+    "approved",
+    "pass",
+    "started",
+    "plan_used",
+  ]);
+  expect(w.ask("ledger", { after: 0, limit: 1000 }).filter((e) => e.kind === "plan.approved")).toHaveLength(2);
+  // The direct way, without a plan that people have seen, is closed.
+  expect(
+    w.refusal("job.create", { key: "e", body: "", actor, workflow: "test.wipe", targets: names(1), params: {} }),
+  ).toBe("approval_missing");
+});
+
+it("[G4] an approval comes too late for a plan that expired, and counts for none that asks for none", () => {
+  const w = new World(1, { workflows: [wipe(1)] });
+  const p = planned(w, "test.wipe", 1);
+  w.now = p.plan.expiresAt;
+  expect(p.approve("user:ann")).toBe("plan_expired");
+  expect(planned(w, "server.install", 1).approve("user:ann")).toBe("approval_refused");
+});
+
+it("[J6] a destructive step at work is not called back by a cancel; the job ends with it", () => {
+  const w = new World(1, { workflows: [wipe(1)] });
+  const p = planned(w, "test.wipe", 1);
+  p.approve("user:ann");
+  p.start("a");
+  const [identify] = w.sync().leases;
+  if (!identify) throw new Error("no lease");
+  const [write] = w.sync({ reports: [w.report(identify)] }).leases;
+  if (!write) throw new Error("no lease");
+  expect(write).toMatchObject({ name: "write", mode: "wipe", plan: { id: p.plan.id } });
+  w.do("job.cancel", { job: write.job, actor, reason: "" });
+  expect(w.sync({ holding: [write.id] }).revoked).toEqual([]);
+  expect(w.ask("job", { job: write.job }).state).toBe("running");
+  w.sync({ reports: [w.report(write)], holding: [write.id] });
+  expect(w.ask("job", { job: write.job }).state).toBe("cancelled");
+  expect(w.steps(write.job)).toEqual({ "0:identify": "succeeded", "1:write": "succeeded", "2:check": "cancelled" });
+});
+
+it("refuses, with a code, a plan with a cycle, a missing need, a stranger, or an unknown action", () => {
+  const spoils = {
+    cycle: broken("cycle", (s) => s.map((x) => ({ ...x, needs: [1 - x.n] }))),
+    itself: broken("itself", (s) => s.map((x) => ({ ...x, needs: [x.n] }))),
+    missing: broken("missing", (s) => s.map((x) => ({ ...x, needs: [7] }))),
+    twice: broken("twice", (s) => s.map((x) => (x.n === 1 ? { ...x, needs: [0, 0] } : x))),
+    stranger: broken("stranger", (s) => s.map((x) => ({ ...x, target: "dev_x" }))),
+    action: broken("action", (s) => s.map((x) => ({ ...x, action: "bmc.explode" }))),
+    params: broken("params", (s) => s.map((x) => ({ ...x, action: "bmc.power", params: { state: "Sideways" } }))),
+    order: broken("order", (s) => [...s].reverse()),
+    idle: broken("idle", () => []),
+  };
+  const w = new World(1, { workflows: Object.values(spoils) });
+  const said = Object.keys(spoils).map((workflow) => {
+    const { reply } = w.core.apply({ now: w.now, random: w.random }, "plan.create", {
+      workflow,
+      targets: names(1),
+      params: {},
+      actor,
+    });
+    return reply.ok ? "taken" : `${reply.problem.code} ${reply.problem.detail.split(": ").at(-1)}`;
+  });
+  const device = w.ask("device", { device: "srv00000" }).id;
+  expect(said).toEqual([
+    "plan_invalid a cycle.",
+    "plan_invalid a cycle.",
+    "plan_invalid step 0 needs step 7, which does not exist.",
+    "plan_invalid step 1 names a need twice.",
+    "plan_invalid step 0 acts on dev_x, which is no target.",
+    "plan_invalid step 0 has the unknown action bmc.explode.",
+    "plan_invalid the parameters of step 0 do not fit bmc.power.",
+    "plan_invalid step 1 stands at place 0.",
+    "plan_invalid the target srv00000 has no step.",
+  ]);
+  expect(w.sql.all("SELECT * FROM plan")).toEqual([]);
+  expect(w.ask("device", { device }).job).toBeNull();
+});

@@ -1,0 +1,76 @@
+import { expect, it } from "vitest";
+import type { Lease, Report } from "../../../shared/protocol/agent.ts";
+import { TAKEOVER_MS } from "./handover.ts";
+import { World } from "./test-world.ts";
+
+/** All that a report could change. */
+const tables = (w: World) =>
+  ["job", "job_target", "step", "lock", "device", "asset", "medium", "ledger"].map((t) =>
+    w.sql.all(`SELECT * FROM ${t}`),
+  );
+function started() {
+  const w = new World(2);
+  const job = w.install(["srv00000"]);
+  const [lease] = w.sync().leases;
+  if (!lease) throw new Error("no lease");
+  const send = (over: Partial<Report>, of: Lease = lease) => {
+    const { acks, refused } = w.sync({ reports: [w.report(of, over)], holding: [lease.id], free: 0 });
+    return { acks, codes: refused?.map((r) => r.code) };
+  };
+  return { w, job, lease, send };
+}
+
+it("[L4][T3] a report that is not of the step's present attempt is answered with a code and changes nothing", () => {
+  const { w, lease, send } = started();
+  const before = tables(w);
+  const acks = [lease.id];
+  expect(send({ step: 4_000 })).toEqual({ acks, codes: ["step_unknown"] });
+  expect(send({ job: "no job at all" })).toEqual({ acks, codes: ["step_unknown"] });
+  expect(send({ job: "job_9999999999_0123456789012345" })).toEqual({ acks, codes: ["wrong_site"] });
+  expect(send({ epoch: lease.epoch + 1_000 })).toEqual({ acks, codes: ["epoch_unknown"] });
+  expect(send({ epoch: lease.epoch - 1 })).toEqual({ acks, codes: ["stale_epoch"] });
+  expect(send({ lease: "lse_made_up" })).toEqual({ acks: ["lse_made_up"], codes: ["epoch_unknown"] });
+  expect(tables(w)).toEqual(before);
+  expect(send({})).toEqual({ acks, codes: undefined });
+});
+
+it("[L4] keeps every refused report of a known step in the job's events", () => {
+  const { w, job, lease, send } = started();
+  send({ epoch: lease.epoch - 1 });
+  send({ epoch: lease.epoch + 5 });
+  const dropped = w.ask("events", { job, after: 0, limit: 100 }).filter((e) => e.kind === "report.dropped");
+  expect(dropped.map((e) => e.data)).toEqual([
+    { lease: lease.id, epoch: lease.epoch - 1, newest: lease.epoch, outcome: "succeeded" },
+    { lease: lease.id, epoch: lease.epoch + 5, newest: lease.epoch, outcome: "succeeded" },
+  ]);
+});
+
+it("[L6] one and the same report twice in one sync, and again later, counts once", () => {
+  const { w, job, lease } = started();
+  const report = w.report(lease);
+  expect(w.sync({ reports: [report, report], holding: [lease.id], free: 0 })).toMatchObject({
+    acks: [lease.id, lease.id],
+  });
+  const before = tables(w);
+  const failed = { ...report, outcome: "failed" as const, failure: { code: "bmc_error", detail: "" } };
+  expect(w.sync({ reports: [failed], free: 0 }).refused).toBeUndefined();
+  expect(tables(w)).toEqual(before);
+  expect(w.ask("steps", { job })[0]?.state).toBe("succeeded");
+});
+
+it("[L4] an agent that comes back after a day with what it held finds all of it taken over, and hurts nothing", () => {
+  const { w, job, lease } = started();
+  w.now += 86_400_000;
+  w.do("tick", {});
+  const other = w.enroll("b", "y".repeat(43));
+  // Its silence is noticed when another one asks; then it has a lease's and a call's time to say a word.
+  expect(w.sync({}, other).leases).toEqual([]);
+  w.now += TAKEOVER_MS;
+  w.do("tick", {});
+  const [again] = w.sync({}, other).leases;
+  expect(again).toMatchObject({ job, step: lease.step, resolve: true });
+  expect(again?.epoch).toBeGreaterThan(lease.epoch);
+  const back = w.sync({ reports: [w.report(lease)], holding: [lease.id] });
+  expect(back).toMatchObject({ acks: [lease.id], refused: [{ code: "stale_epoch" }], leases: [] });
+  expect(w.ask("steps", { job })[0]).toMatchObject({ state: "leased", attempt: 2 });
+});
