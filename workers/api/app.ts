@@ -15,6 +15,7 @@ import { describeApi } from "./docs.ts";
 import { findings } from "./findings.ts";
 import { fleet } from "./fleet.ts";
 import { health } from "./health.ts";
+import { jobControl } from "./job-control.ts";
 import { jobs } from "./jobs.ts";
 import { plans } from "./plans.ts";
 import { type Api, type AppDeps, newApi } from "./route.ts";
@@ -49,6 +50,7 @@ export function createApp(deps: AppDeps): Api {
     assets,
     plans,
     jobs,
+    jobControl,
     agents,
     tokens,
     findings,

@@ -1,19 +1,21 @@
 /** Jobs: accepted intent, its steps and what happened. */
 import { z } from "zod";
 import { TurnupError } from "../../shared/errors.ts";
-import { JobEvent, JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
+import { JobEvent, JobState, JobSummary, JobView, Priority, StepView } from "../../shared/model/job.ts";
 import { pageOf } from "../../shared/model/views.ts";
 import { keyOf } from "./idempotency.ts";
-import { EventsQuery, PageQuery, Reason, Ref } from "./input.ts";
+import { EventsQuery, PageQuery, Ref } from "./input.ts";
 import { Intent } from "./plans.ts";
 import { listPage } from "./read-session.ts";
-import { body, json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
+import { body, json, needs, newApi, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
 const tags = ["Jobs"];
 const Param = z.object({ job: Ref });
-const FromPlan = z.strictObject({ plan: Ref, hash: z.string().min(1).max(128) });
-const Cancel = z.strictObject({ reason: Reason.default("") });
+/** A higher one goes first, within reason: see docs/decisions/0013. */
+const Order = { priority: Priority.optional() };
+const FromPlan = z.strictObject({ plan: Ref, hash: z.string().min(1).max(128), ...Order });
+const FromIntent = Intent.extend(Order);
 const list200 = <T extends z.ZodType>(item: T, text: string) => json(z.object({ items: z.array(item) }), text);
 
 export const jobs = () =>
@@ -27,7 +29,7 @@ export const jobs = () =>
           idempotency: "own",
           tags,
           summary: "Run a plan by its hash, or plan and run in one; needs an Idempotency-Key",
-          request: { body: body(z.union([FromPlan, Intent])) },
+          request: { body: body(z.union([FromPlan, FromIntent])) },
         },
         { 201: json(JobView, "Accepted and durable."), 200: json(JobView, "The job that this key made before.") },
       ),
@@ -45,7 +47,9 @@ export const jobs = () =>
           "plan" in input ? await siteOwning(c, input.plan, "plan_unknown") : await siteFor(c, input.site);
         const what =
           "plan" in input ? input : { workflow: input.workflow, targets: input.targets, params: input.params };
-        const { job, created } = unwrap(await object.tell("job.create", { key, body: text, actor, ...what }));
+        const { priority } = input;
+        const made = await object.tell("job.create", { key, body: text, actor, priority, ...what });
+        const { job, created } = unwrap(made);
         return c.json(job, created ? 201 : 200);
       },
     )
@@ -132,25 +136,6 @@ export const jobs = () =>
         const { job } = c.req.valid("param");
         const { object } = await siteOwning(c, job, "job_unknown");
         return c.json({ items: unwrap(await object.ask("events", { job, ...c.req.valid("query") })) }, 200);
-      },
-    )
-    .openapi(
-      route(
-        {
-          method: "post",
-          path: "/v1/jobs/{job}/cancel",
-          auth: needs("operator"),
-          tags,
-          summary: "Cancel; takes effect before each target's next step (J6)",
-          request: { params: Param, body: optionalBody(Cancel) },
-        },
-        { 200: json(JobView, "The job after it.") },
-      ),
-      async (c) => {
-        const { job } = c.req.valid("param");
-        const { object } = await siteOwning(c, job, "job_unknown");
-        const { reason } = Cancel.parse(c.req.valid("json"));
-        return c.json(unwrap(await object.tell("job.cancel", { job, reason, actor: c.var.principal.actor })), 200);
       },
     )
     .openapi(

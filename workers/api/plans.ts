@@ -7,11 +7,14 @@ import { siteFor, siteOwning } from "./site-lookup.ts";
 
 const tags = ["Plans"];
 
-/** What is wanted: a workflow over named targets (T1). Whether the list may be empty is for the core to say. */
+/** Names in one request: more than any plan takes, so that one too large is answered by its own code. */
+const MAX_NAMED = 10_000;
+
+/** What is wanted: a workflow over named targets (T1). How many it takes, and that none is too few, is for the core to say. */
 export const Intent = z.strictObject({
   site: Ref,
   workflow: z.string().min(1).max(64),
-  targets: z.array(Ref).max(1_000).default([]),
+  targets: z.array(Ref).max(MAX_NAMED).default([]),
   params: z.record(z.string().max(64), z.unknown()).default({}),
 });
 

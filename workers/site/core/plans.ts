@@ -67,20 +67,19 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
 function targetRows(tx: Tx, names: string[], workflow: Workflow): DeviceRow[] {
   // T1: explicit, never none.
   if (names.length === 0) return tx.fail("targets_required", "The plan names no target.");
+  const wanted = new Set(names);
+  const most = Math.min(workflow.maxTargets, MAX_TARGETS);
+  if (wanted.size > most)
+    return tx.fail("too_many_targets", `${wanted.size} targets; ${workflow.name} takes at most ${most} in one plan.`);
   const found = new Map<string, DeviceRow>();
   const unknown: string[] = [];
-  for (const name of names) {
+  for (const name of wanted) {
     const row = findDevice(tx.sql, name);
     if (row) found.set(row.id, row);
     else unknown.push(name);
   }
   if (unknown.length > 0)
     return tx.fail("target_unknown", `${tx.site.name} has no device ${unknown.slice(0, 10).join(", ")}.`);
-  if (found.size > Math.min(workflow.maxTargets, MAX_TARGETS))
-    return tx.fail(
-      "too_many_targets",
-      `${found.size} targets; ${workflow.name} takes at most ${Math.min(workflow.maxTargets, MAX_TARGETS)} in one plan.`,
-    );
   const rows = [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
   const wrong = rows.filter((row) => !workflow.startsFrom.includes(row.state));
   if (wrong.length > 0) {
