@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { AuditRun, Finding } from "../../shared/model/finding.ts";
 import { JobEvent, type JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
+import { PlanStep } from "../../shared/model/plan.ts";
 import {
   AgentView,
   AssetView,
@@ -89,15 +90,15 @@ export function createClient(deps: HttpDeps) {
     explain: (device: string, site?: string) =>
       http("GET", path`/v1/devices/${device}/explain`, Explanation, { query: { site } }),
 
-    plan: (intent: Intent) => http("POST", "/v1/plans", PlanView, { body: intent }),
-    getPlan: (plan: string) => http("GET", path`/v1/plans/${plan}`, PlanView),
+    plan: async (intent: Intent) => whole(http, await http("POST", "/v1/plans", PlanView, { body: intent })),
+    getPlan: async (plan: string) => whole(http, await http("GET", path`/v1/plans/${plan}`, PlanView)),
     apply: (plan: string, hash: string, key?: string) =>
       http("POST", "/v1/jobs", JobView, { body: { plan, hash }, ...(key !== undefined && { key }) }),
 
     jobs: async (input: { site?: string; state?: JobState; limit: number }) =>
       (await http("GET", "/v1/jobs", pageOf(JobSummary), { query: input })).items,
     job: (job: string) => http("GET", path`/v1/jobs/${job}`, JobView),
-    steps: async (job: string) => (await http("GET", path`/v1/jobs/${job}/steps`, itemsOf(StepView))).items,
+    steps: (job: string) => allSteps(http, path`/v1/jobs/${job}/steps`, StepView),
     events: async (job: string, after: number) =>
       (await http("GET", path`/v1/jobs/${job}/events`, itemsOf(JobEvent), { query: { after } })).items,
     cancel: (job: string, reason: string) => http("POST", path`/v1/jobs/${job}/cancel`, JobView, { body: { reason } }),
@@ -125,6 +126,32 @@ export function createClient(deps: HttpDeps) {
 
 /** Most pages that are read of one list: 500,000 entries; beyond that something goes in circles. */
 const MAX_PAGES = 1_000;
+
+const STEPS_AT_ONCE = 5_000;
+/** All steps behind `after`, page by page. */
+async function allSteps<T extends { n: number }>(
+  http: Http,
+  route: string,
+  item: z.ZodType<T>,
+  after = -1,
+): Promise<T[]> {
+  const steps: T[] = [];
+  for (let n = 0; n < MAX_PAGES; n++) {
+    const query = { after: steps.at(-1)?.n ?? after, limit: STEPS_AT_ONCE };
+    const { items } = await http("GET", route, itemsOf(item), { query });
+    steps.push(...items);
+    if (items.length < STEPS_AT_ONCE) break;
+  }
+  return steps;
+}
+
+/** A large plan is shown with its first steps; the others are asked for. */
+async function whole(http: Http, view: PlanView): Promise<PlanView> {
+  const { plan, impact } = view;
+  if (plan.steps.length >= impact.steps) return view;
+  const rest = await allSteps(http, path`/v1/plans/${plan.id}/steps`, PlanStep, plan.steps.at(-1)?.n);
+  return { ...view, plan: { ...plan, steps: [...plan.steps, ...rest] } };
+}
 
 /** All pages of a list. */
 async function all<T extends z.ZodType>(

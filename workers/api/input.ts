@@ -94,6 +94,12 @@ export const Ref = z
 export const Reason = z.string().max(500);
 
 export const MAX_PAGE = 500;
+/** Steps are paged by their number. */
+export const StepQuery = z.object({
+  after: z.coerce.number().int().min(-1).default(-1),
+  limit: z.coerce.number().int().min(1).max(5_000).default(5_000),
+});
+
 export const PageQuery = z.object({
   limit: z.coerce.number().int().min(1).max(MAX_PAGE).default(100),
   /** `next` of the page before. */

@@ -4,7 +4,7 @@ import { TurnupError } from "../../shared/errors.ts";
 import { JobEvent, JobState, JobSummary, JobView, Priority, StepView } from "../../shared/model/job.ts";
 import { pageOf } from "../../shared/model/views.ts";
 import { keyOf } from "./idempotency.ts";
-import { EventsQuery, PageQuery, Ref } from "./input.ts";
+import { EventsQuery, PageQuery, Ref, StepQuery } from "./input.ts";
 import { Intent } from "./plans.ts";
 import { listPage } from "./read-session.ts";
 import { body, json, needs, newApi, route, unwrap } from "./route.ts";
@@ -110,14 +110,14 @@ export const jobs = () =>
           auth: needs("viewer"),
           tags,
           summary: "Its steps, in order",
-          request: { params: Param },
+          request: { params: Param, query: StepQuery },
         },
-        { 200: list200(StepView, "All steps.") },
+        { 200: list200(StepView, "Steps with n > after.") },
       ),
       async (c) => {
         const { job } = c.req.valid("param");
         const { object } = await siteOwning(c, job, "job_unknown");
-        return c.json({ items: unwrap(await object.ask("steps", { job })) }, 200);
+        return c.json({ items: unwrap(await object.ask("steps", { job, ...c.req.valid("query") })) }, 200);
       },
     )
     .openapi(

@@ -1,7 +1,8 @@
 /** Plans: built, shown and hashed; nothing happens until a job runs one. */
 import { z } from "zod";
+import { PlanStep } from "../../shared/model/plan.ts";
 import { PlanView } from "../../shared/model/views.ts";
-import { Ref } from "./input.ts";
+import { Ref, StepQuery } from "./input.ts";
 import { body, json, needs, newApi, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
 
@@ -54,5 +55,23 @@ export const plans = () =>
         const { plan } = c.req.valid("param");
         const { object } = await siteOwning(c, plan, "plan_unknown");
         return c.json(unwrap(await object.ask("plan", { plan })), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/v1/plans/{plan}/steps",
+          auth: needs("viewer"),
+          tags,
+          summary: "Steps of a plan, by page: a large plan is shown with its first steps only",
+          request: { params: z.object({ plan: Ref }), query: StepQuery },
+        },
+        { 200: json(z.object({ items: z.array(PlanStep) }), "Steps with n > after, in order.") },
+      ),
+      async (c) => {
+        const { plan } = c.req.valid("param");
+        const { object } = await siteOwning(c, plan, "plan_unknown");
+        return c.json({ items: unwrap(await object.ask("plan.steps", { plan, ...c.req.valid("query") })) }, 200);
       },
     );

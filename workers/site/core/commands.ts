@@ -7,6 +7,7 @@ import type { Millis, Random } from "../../../shared/deps.ts";
 import type { Outcome } from "../../../shared/errors.ts";
 import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
 import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
+import type { PlanStep } from "../../../shared/model/plan.ts";
 import type { ResolvedSite } from "../../../shared/model/site.ts";
 import type {
   AgentView,
@@ -113,12 +114,16 @@ export interface Queries {
   device: { in: { device: string }; out: DeviceView };
   assets: { in: PageIn; out: Page<AssetView> };
   asset: { in: { asset: string }; out: AssetView };
+  /** With its first steps only, if there are very many: `plan.steps` tells the others. */
   plan: { in: { plan: string }; out: PlanView };
+  /** Steps of the plan with n > after. */
+  "plan.steps": { in: { plan: string; after: number; limit: number }; out: PlanStep[] };
   jobs: { in: PageIn & { state?: JobState | undefined }; out: Page<JobSummary> };
   job: { in: { job: string }; out: JobView };
   /** The ETag's source alone, for a 304 without building the view. */
   "job.version": { in: { job: string }; out: { version: number } };
-  steps: { in: { job: string }; out: StepView[] };
+  /** In order; those with n > after, at most `limit` where one is given. */
+  steps: { in: { job: string; after?: number | undefined; limit?: number | undefined }; out: StepView[] };
   /** Events with seq > after. */
   events: { in: { job: string; after: number; limit: number }; out: JobEvent[] };
   ledger: { in: { after: number; limit: number; subject?: string | undefined }; out: LedgerEvent[] };

@@ -21,7 +21,7 @@ import { readLedger } from "./ledger.ts";
 import { noteRows, readMeter } from "./meter.ts";
 import { delivered, failed, nextEntries, outboxDueAt, rebuild } from "./outbox.ts";
 import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
-import { makePlan, planView } from "./plans.ts";
+import { makePlan, planSteps, planView } from "./plans.ts";
 import { ProgressBoard } from "./progress.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
@@ -196,8 +196,9 @@ const answers: Answers = {
   job: (at, { job }) => jobView(at, at.site, job),
   "job.version": ({ sql }, { job }) =>
     jobRow(sql, job) ? ok({ version: lastEvent(sql, job) }) : refuse("job_unknown", `There is no job ${job}.`),
-  steps: (at, { job }) =>
-    jobRow(at.sql, job) ? ok(stepViews(at, job)) : refuse("job_unknown", `There is no job ${job}.`),
+  "plan.steps": ({ sql }, { plan, after, limit }) => planSteps(sql, plan, after, limit),
+  steps: (at, { job, after, limit }) =>
+    jobRow(at.sql, job) ? ok(stepViews(at, job, after, limit)) : refuse("job_unknown", `There is no job ${job}.`),
   events: ({ sql }, { job, after, limit }) =>
     jobRow(sql, job) ? ok(jobEvents(sql, job, after, limit)) : refuse("job_unknown", `There is no job ${job}.`),
   ledger: ({ sql }, { after, limit, subject }) => ok(readLedger(sql, after, limit, subject)),

@@ -239,30 +239,32 @@ export function jobPage(
   return { items: items.map((row) => jobSummary(sql, site, row)), next: last ? `${last.created_at}/${last.id}` : null };
 }
 
-export function stepViews(seen: Seen, id: string): StepView[] {
+export function stepViews(seen: Seen, id: string, after = -1, limit = -1): StepView[] {
   const job = jobRow(seen.sql, id);
   if (!job) return [];
-  return seen.sql.all<StepRow>("SELECT * FROM step WHERE job = ? ORDER BY n", id).map((row) => {
-    const body = stepBody(row);
-    return {
-      n: row.n,
-      device: row.device,
-      name: body.name,
-      action: body.action,
-      state: row.state,
-      attempt: row.attempt,
-      waitingOn: stepWaitingOn(seen, job, row),
-      readyAt: row.ready_at,
-      leasedAt: row.leased_at,
-      startedAt: row.started_at,
-      finishedAt: row.finished_at,
-      endedAt: row.ended_at,
-      dueAt: stepDueAt(row.state, row.at, job.due_at),
-      failure: parse<Failure>(row.failure),
-      result: parse<unknown>(row.result),
-      evidence: parse<unknown>(row.evidence),
-    };
-  });
+  return seen.sql
+    .all<StepRow>("SELECT * FROM step WHERE job = ? AND n > ? ORDER BY n LIMIT ?", id, after, limit)
+    .map((row) => {
+      const body = stepBody(row);
+      return {
+        n: row.n,
+        device: row.device,
+        name: body.name,
+        action: body.action,
+        state: row.state,
+        attempt: row.attempt,
+        waitingOn: stepWaitingOn(seen, job, row),
+        readyAt: row.ready_at,
+        leasedAt: row.leased_at,
+        startedAt: row.started_at,
+        finishedAt: row.finished_at,
+        endedAt: row.ended_at,
+        dueAt: stepDueAt(row.state, row.at, job.due_at),
+        failure: parse<Failure>(row.failure),
+        result: parse<unknown>(row.result),
+        evidence: parse<unknown>(row.evidence),
+      };
+    });
 }
 
 export function jobEvents(sql: Sql, job: string, after: number, limit: number): JobEvent[] {

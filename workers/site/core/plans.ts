@@ -1,6 +1,6 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
-import { type Plan, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
+import { type Plan, type PlanStep, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
@@ -111,6 +111,14 @@ export function planDevice(sql: Sql, row: DeviceRow): PlanDevice {
   };
 }
 
+/** Steps in a plan's view: 500 servers' installs. A message between Worker and object holds 32 MiB, and a step about 1 KB. */
+const STEPS_SHOWN = 6_000;
+
+export function planSteps(sql: Sql, id: string, after: number, limit: number): Outcome<PlanStep[]> {
+  const plan = readPlan(sql, id);
+  return plan ? ok(plan.steps.slice(after + 1, after + 1 + limit)) : refuse("plan_unknown", `There is no plan ${id}.`);
+}
+
 export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
   const row = planRow(sql, id);
   const plan = readPlan(sql, id);
@@ -121,7 +129,7 @@ export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
     if (found) racks.add(deviceDoc(found).rack);
   }
   return ok({
-    plan,
+    plan: { ...plan, steps: plan.steps.slice(0, STEPS_SHOWN) },
     hash: row.hash,
     createdAt: row.created_at,
     job: row.job,
