@@ -66,6 +66,51 @@ export const errorCatalog = {
     "This field was fixed when the site was created",
     "locationHint and jurisdiction decide where a site lives and cannot change; make a new site.",
   ),
+  site_fenced: spec(
+    503,
+    "This is an older generation of the site",
+    "The restored site has taken over. Ask again; the request then reaches it.",
+  ),
+  site_on_hold: spec(
+    409,
+    "The site was restored and is on hold",
+    "`turnup site show SITE` says what it waits for; an admin ends it with `turnup site release SITE`.",
+  ),
+  agents_missing: spec(
+    409,
+    "Not every agent has told what it did since the export",
+    "Start the agents named in the detail, or go on without one by `--without AGENT`, which revokes it.",
+  ),
+  ledger_behind: spec(
+    409,
+    "The agents know of ledger events that the export does not have",
+    "Restore a newer export; if there is none, release with `--accept-loss REASON`: the loss is then written into the ledger.",
+  ),
+  ledger_forked: spec(
+    409,
+    "The site's ledger and the one that its agents know are not the same history",
+    "Restore an export of the true history; nothing is handed out on two histories.",
+  ),
+  export_broken: spec(
+    422,
+    "This is no whole export of a site",
+    "Use the file as `turnup site export` wrote it; nothing was changed.",
+  ),
+  export_version: spec(
+    422,
+    "The export is of a version that is not known here",
+    "Restore it with the version of Turnup that wrote it, or a newer one; nothing was changed.",
+  ),
+  export_moved: spec(
+    409,
+    "The site changed while it was exported",
+    "Export again; a site that is never quiet is exported while `turnup fleet freeze` holds it still.",
+  ),
+  restore_unknown: spec(
+    409,
+    "This restore is not under way",
+    "It was finished, or another one was begun; begin again with `turnup site restore FILE`.",
+  ),
   device_type_unknown: spec(
     422,
     "The device type is not in the catalog",

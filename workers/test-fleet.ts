@@ -139,7 +139,7 @@ export async function makeSite(name: string, servers = 1): Promise<SiteView> {
 }
 
 export const objectOf = (site: Pick<SiteView, "id">) =>
-  siteObject(env, { id: site.id, jurisdiction: "none", locationHint: "weur" });
+  siteObject(env, { id: site.id, generation: 1, jurisdiction: "none", locationHint: "weur" });
 export const stubOf = (site: Pick<SiteView, "id">) => env.SITE.get(env.SITE.idFromName(site.id));
 
 export const installJob = (site: SiteView, key = "k1") =>

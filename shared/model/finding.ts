@@ -1,7 +1,15 @@
 import { z } from "zod";
 
 /** What an audit can see that should not be. A finding is keyed by (check, object): a repeat ages it. */
-export const checks = ["power-drift", "serial-drift", "agent-silent", "outbox-parked", "unknown-hardware"] as const;
+export const checks = [
+  "power-drift",
+  "serial-drift",
+  "agent-silent",
+  "outbox-parked",
+  "unknown-hardware",
+  "unknown-work",
+  "ledger-head",
+] as const;
 export const Finding = z.object({
   site: z.string(),
   check: z.enum(checks),

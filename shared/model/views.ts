@@ -15,6 +15,10 @@ export const SiteView = z.object({
   racks: z.number().int(),
   devices: z.number().int(),
   version: z.number().int(),
+  /** Grows by each restore; a lower one than the newest is fenced (L2). */
+  generation: z.number().int().default(1),
+  /** Restored and not yet released: nothing starts. */
+  hold: z.object({ since: z.number(), waitingOn: z.string() }).nullable().default(null),
 });
 export type SiteView = z.infer<typeof SiteView>;
 
@@ -129,6 +133,25 @@ export interface Page<T> {
   items: T[];
   next: string | null;
 }
+
+/** What of a site has not reached the read model. */
+export const OutboxState = z.object({
+  waiting: z.number().int(),
+  parked: z.number().int(),
+  /** Parked ones first, each with why it was given up. */
+  items: z.array(
+    z.object({
+      kind: z.string(),
+      id: z.string(),
+      version: z.number().int(),
+      /** When it is sent next, if it is not parked. */
+      at: z.number(),
+      fails: z.number().int(),
+      parked: z.string().nullable(),
+    }),
+  ),
+});
+export type OutboxState = z.infer<typeof OutboxState>;
 
 /** What a site has cost so far in rows written, by itself and by what it sent to D1 (C4). */
 export const Meter = z.object({ object: z.number().int(), d1: z.number().int(), installs: z.number().int() });

@@ -122,6 +122,39 @@ export const Unknown = z.object({ mac: z.string(), seen: z.string().max(200), at
 export const BootRef = z.object({ job: z.string(), device: z.string() });
 export type BootRef = z.infer<typeof BootRef>;
 
+/** A place in the site's ledger: the event's sequence and hash. */
+export const LedgerHead = z.object({ seq: z.number().int().min(1), hash: z.string().max(64) });
+export type LedgerHead = z.infer<typeof LedgerHead>;
+
+/** A place in an agent's journal, which is told in the order of epoch and lease. */
+const JournalPlace = z.object({ epoch: z.number().int(), lease: z.string().max(128) });
+
+/** An attempt as the agent's journal knows it: how it ended, or that it is in flight. */
+export const ToldAttempt = JournalPlace.extend({
+  job: z.string().max(128),
+  step: z.number().int(),
+  device: z.string().max(128),
+  outcome: z.enum(["succeeded", "failed", "unknown", "dropped", "in flight"]),
+});
+export type ToldAttempt = z.infer<typeof ToldAttempt>;
+
+/** What a restored site on hold asks of each agent: the attempts from an epoch on, after a place, page by page. */
+export const JournalAsk = z.object({
+  generation: z.number().int(),
+  from: z.number().int(),
+  after: JournalPlace.optional(),
+});
+export type JournalAsk = z.infer<typeof JournalAsk>;
+
+export const JournalPage = JournalAsk.extend({
+  /** The highest epoch that the agent has ever seen, of any device. */
+  epoch: z.number().int(),
+  attempts: z.array(ToldAttempt).max(500),
+  /** Nothing comes after this page. */
+  complete: z.boolean(),
+});
+export type JournalPage = z.infer<typeof JournalPage>;
+
 export const SyncRequest = z.object({
   v: z.number().int(),
   /** Random per process start: a restart shows. */
@@ -137,6 +170,12 @@ export const SyncRequest = z.object({
   unknown: z.array(Unknown).max(100).optional(),
   /** Boots open in the agent's journal, each by the job and device that it serves. */
   boots: z.array(BootRef).max(10_000).optional(),
+  /** The highest generation of the site that the agent has seen; absent: 1. */
+  generation: z.number().int().optional(),
+  /** The newest ledger head that the agent keeps of a generation; absent before the first. */
+  head: LedgerHead.extend({ generation: z.number().int() }).optional(),
+  /** The answer to the last reply's `journal`. */
+  journal: JournalPage.optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
 
@@ -161,6 +200,14 @@ export const SyncReply = z.object({
   ended: z.array(BootRef).optional(),
   /** Devices to read for an audit window; answered in a later sync, in parts. */
   audit: z.object({ window: z.string(), targets: z.array(AuditTarget) }).optional(),
+  /** Grows by each restore of the site. A reply of a lower one than the agent has seen is refused (L2). Absent: 1. */
+  generation: z.number().int().optional(),
+  /** The newest event of the site's ledger. One that does not extend what the agent keeps of this generation is refused. */
+  ledger: LedgerHead.optional(),
+  /** True: the site gives and renews nothing just now; what the agent tells is taken. */
+  hold: z.boolean().optional(),
+  /** With `hold`: what the agent is asked to tell of its journal in its next sync. */
+  journal: JournalAsk.optional(),
   /** More work is waiting than fitted: sync again at once. */
   more: z.boolean(),
   /** When to sync next if nothing else wakes the agent and the doorbell is down. */

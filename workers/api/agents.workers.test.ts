@@ -30,7 +30,7 @@ describe("agents across sites", () => {
     );
     const view = listed.items.find(({ id }) => id === agent.id);
     // Known to the read model alone, as when the object cannot be reached.
-    await project(env.DB, "st_unreached0", [
+    await project(env.DB, { id: "st_unreached0", generation: 1 }, [
       { kind: "agent", id: "ag_unreached", version: 1, row: { ...view, id: "ag_unreached", site: "st_unreached0" } },
     ]);
     const { items } = await did<Page<AgentView>>("GET", "/v1/agents");

@@ -19,6 +19,7 @@ import { jobControl } from "./job-control.ts";
 import { jobs } from "./jobs.ts";
 import { plans } from "./plans.ts";
 import { type Api, type AppDeps, newApi } from "./route.ts";
+import { forgetSites } from "./site-lookup.ts";
 import { siteRecords } from "./site-records.ts";
 import { sites } from "./sites.ts";
 import { tokens } from "./tokens.ts";
@@ -70,7 +71,11 @@ export function createApp(deps: AppDeps): Api {
 
 /** Every error has one way out. What is not expected is a defect: its text goes to the log, not to the caller. */
 function problemOf(error: Error, requestId: string): Problem {
-  if (error instanceof TurnupError) return error.problem;
+  if (error instanceof TurnupError) {
+    // This isolate still knew the object of an older generation; the next request finds the newer one.
+    if (error.code === "site_fenced") forgetSites();
+    return error.problem;
+  }
   if (error instanceof BadCursor) return { code: "bad_request", detail: error.message };
   if (error instanceof HTTPException && error.status < 500) return { code: "bad_request", detail: error.message };
   console.error(JSON.stringify({ at: "api", requestId, error: error.stack ?? String(error) }));

@@ -12,18 +12,24 @@ import type { AppEnv } from "./route.ts";
 
 export type SiteRow = typeof sites.$inferSelect;
 
-/** Sites already looked up, by id and by name. What is in a row never changes, so an isolate may keep it; bounded. */
-const known = new Map<string, SiteRow>();
+/** Sites already looked up, by id and by name; bounded. Only a restore changes a row, so an isolate may keep it a while. */
+const known = new Map<string, { row: SiteRow; until: number }>();
 const MAX_KNOWN = 10_000;
+/** For so long an isolate that has not heard of a restore still asks the old object; the agents' own fence holds anyway. */
+const KEPT_MS = 30_000;
+
+/** Another generation is there than an isolate may believe. */
+export const forgetSites = (): void => known.clear();
 
 export async function findSite(db: D1Database, idOrName: string): Promise<SiteRow | undefined> {
   const kept = known.get(idOrName);
-  if (kept) return kept;
+  if (kept && kept.until > Date.now()) return kept.row;
   const row = await fleetDb(db).query.sites.findFirst({ where: or(eq(sites.id, idOrName), eq(sites.name, idOrName)) });
   if (row) {
     if (known.size >= MAX_KNOWN) known.clear();
-    known.set(row.id, row);
-    known.set(row.name, row);
+    const kept = { row, until: Date.now() + KEPT_MS };
+    known.set(row.id, kept);
+    known.set(row.name, kept);
   }
   return row;
 }

@@ -151,7 +151,7 @@ async function refuseElsewhere(c: Context<AppEnv>, id: string, site: ResolvedSit
  */
 async function showAtOnce(c: Context<AppEnv>, site: SiteView): Promise<void> {
   try {
-    await project(c.env.DB, site.id, [{ kind: "site", id: site.id, version: site.version, row: site }]);
+    await project(c.env.DB, site, [{ kind: "site", id: site.id, version: site.version, row: site }]);
   } catch (error) {
     console.warn(JSON.stringify({ at: "api", requestId: c.var.requestId, site: site.id, projection: String(error) }));
   }

@@ -25,13 +25,15 @@ export const deviceTypes = sqliteTable("device_type", {
   updatedAt: integer("updated_at").notNull(),
 });
 
-/** Which sites there are, and what was fixed when each was made. The object is found by the id and jurisdiction. */
+/** Which sites there are, and what was fixed when each was made. The object is found by id, generation and jurisdiction. */
 export const sites = sqliteTable("site", {
   id: text("id").primaryKey(),
   name: text("name").notNull().unique(),
   locationHint: text("location_hint").notNull(),
   jurisdiction: text("jurisdiction").notNull(),
   createdAt: integer("created_at").notNull(),
+  /** Grows by each restore. From 2 on it is part of the object's name, and older objects write nothing here any more. */
+  generation: integer("generation").notNull().default(1),
 });
 
 /** Answers already given to an Idempotency-Key of one caller, so that a repeat gets the same. */

@@ -9,7 +9,7 @@ import type { SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
 import type { Env } from "../env.ts";
 import { budgetOf } from "../fleet/itty.ts";
 import { problemResponse } from "../problem.ts";
-import { project } from "../readmodel/projection.ts";
+import { forget, project } from "../readmodel/projection.ts";
 import { workflows } from "../workflows/index.ts";
 import { verifyAgentToken } from "./agent-token.ts";
 import type { AgentPresence, CommandKind, Commands, Queries, QueryKind } from "./core/commands.ts";
@@ -47,6 +47,7 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
       hangUp: (agent) => sockets.hangUp(agent),
       budget: () => budgetOf(this.env),
       deliver: (site, entries) => project(this.env.DB, site, entries),
+      forget: (site) => forget(this.env.DB, site),
       defect: (cause) =>
         console.error(JSON.stringify({ at: "site.alarm", retry: this.#alarmRetry, error: String(cause) })),
     });

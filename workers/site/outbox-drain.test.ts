@@ -14,6 +14,8 @@ const view = {
   racks: 0,
   devices: 0,
   version: 1,
+  generation: 1,
+  hold: null,
 } as const;
 
 /** An outbox of so many rows, and a read model that takes what `takes` lets it. */
@@ -25,6 +27,9 @@ function world(rows: number, takes: (entries: readonly OutboxEntry[]) => void = 
   const deps: DrainDeps = {
     next: (limit) => ok([...waiting.values()].slice(0, limit)),
     site: () => ok(view),
+    drop: () => ok(false),
+    forget: async () => 0,
+    dropped: () => undefined,
     deliver: async (_, entries) => {
       calls += 1;
       takes(entries);

@@ -8,8 +8,12 @@ type Key = Pick<OutboxEntry, "kind" | "id" | "version">;
 export interface DrainDeps {
   next(limit: number): Outcome<OutboxEntry[]>;
   site(): Outcome<SiteView>;
+  /** Whether the read model must first forget the site's rows; `forget` has it do so, `dropped` notes that it has. */
+  drop(): Outcome<boolean>;
+  forget(site: SiteView): Promise<number>;
+  dropped(): unknown;
   /** Sends rows and returns how many were written; throws when they were not taken. */
-  deliver(site: string, entries: readonly OutboxEntry[]): Promise<number>;
+  deliver(site: SiteView, entries: readonly OutboxEntry[]): Promise<number>;
   delivered(entries: Key[], rows: number): unknown;
   /** `outage`: nothing was wrong with these rows. */
   failed(entries: Key[], reason: string, outage: boolean): unknown;
@@ -22,18 +26,29 @@ export const MAX_BATCHES = 20;
 
 /** True when the bound stopped it and more is waiting. */
 export async function drainOutbox(deps: DrainDeps): Promise<boolean> {
+  if (!(await dropFirst(deps))) return false;
   for (let n = 0; n < MAX_BATCHES; n++) {
     const entries = deps.next(BATCH);
     const site = deps.site();
     if (!entries.ok || !site.ok || entries.value.length === 0) return false;
-    if (!(await send(deps, site.value.id, entries.value))) return false;
+    if (!(await send(deps, site.value, entries.value))) return false;
     if (entries.value.length < BATCH) return false;
   }
   return true;
 }
 
+/** E3: before a rebuild. False when the database was away; the alarm comes again, as rows are waiting. */
+async function dropFirst(deps: DrainDeps): Promise<boolean> {
+  const drop = deps.drop();
+  const site = deps.site();
+  if (!drop.ok || !drop.value || !site.ok) return true;
+  if (typeof (await attempt(() => deps.forget(site.value))) !== "number") return false;
+  deps.dropped();
+  return true;
+}
+
 /** False when nothing went through, so that an outage costs one try per alarm, not a loop. */
-async function send(deps: DrainDeps, site: string, entries: OutboxEntry[]): Promise<boolean> {
+async function send(deps: DrainDeps, site: SiteView, entries: OutboxEntry[]): Promise<boolean> {
   const rows = await attempt(() => deps.deliver(site, entries));
   if (typeof rows === "number") {
     deps.delivered(entries.map(key), rows);

@@ -14,12 +14,17 @@ export interface SiteRpc {
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
 }
 
-/** What of a site decides where its object is found; fixed for good when the site is created. */
+/** What of a site decides where its object is found; all but the generation are fixed when the site is created. */
 export interface SiteKey {
   id: string;
+  generation: number;
   jurisdiction: string;
   locationHint: string;
 }
+
+/** A restored site lives in a new object, so that what the old one still does cannot touch it. */
+export const objectName = ({ id, generation }: Pick<SiteKey, "id" | "generation">): string =>
+  generation === 1 ? id : `${id}#${generation}`;
 
 /**
  * The object of a site. The hint counts only for the very first call, which is the one that creates the site; later it
@@ -29,7 +34,7 @@ export function siteObject(env: { SITE: DurableObjectNamespace; TURNUP_LOCAL?: s
   // workerd on one's own machine has no jurisdictions and throws; there all data lies in one place anyway.
   const bound = site.jurisdiction !== "none" && env.TURNUP_LOCAL !== "1";
   const namespace = bound ? env.SITE.jurisdiction(site.jurisdiction as DurableObjectJurisdiction) : env.SITE;
-  const stub: unknown = namespace.get(namespace.idFromName(site.id), {
+  const stub: unknown = namespace.get(namespace.idFromName(objectName(site)), {
     locationHint: site.locationHint as DurableObjectLocationHint,
   });
   // The platform's own stub type cannot carry generic methods; this is the one place where it is given ours.

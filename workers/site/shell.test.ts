@@ -19,6 +19,7 @@ function bench() {
       if (at.d1 === "defect") throw new Error("constraint");
       return entries.length;
     },
+    forget: async () => 0,
     defect: () => (at.defects += 1),
   });
   shell.apply("site.create", { ...SITE, locationHint: "weur", jurisdiction: "eu", actor: "token:t" });

@@ -8,6 +8,7 @@
 import type { Millis, Random } from "../../shared/deps.ts";
 import type { Outcome } from "../../shared/errors.ts";
 import type { JobEvent } from "../../shared/model/job.ts";
+import type { SiteView } from "../../shared/model/views.ts";
 import type { FleetBudgetClient } from "../fleet/facade.ts";
 import type { CommandKind, Commands, Effect, OutboxEntry, Queries, QueryKind } from "./core/commands.ts";
 import type { SiteCore } from "./core/core.ts";
@@ -24,7 +25,9 @@ export interface Platform {
   hangUp(agent: string): void;
   budget(): Pick<FleetBudgetClient, "permit" | "release">;
   /** Sends rows to the read model and returns how many were written; throws when they were not taken. */
-  deliver(site: string, entries: readonly OutboxEntry[]): Promise<number>;
+  deliver(site: SiteView, entries: readonly OutboxEntry[]): Promise<number>;
+  /** Throws all rows of the site out of the read model, before they are sent anew (E3). */
+  forget(site: SiteView): Promise<number>;
   /** Told of a defect that the alarm met. */
   defect(cause: unknown): void;
 }
@@ -87,6 +90,9 @@ export class SiteShell {
     await this.#renewPermit();
     const more = await drainOutbox({
       next: (limit) => this.query("outbox.next", { limit }),
+      drop: () => this.query("outbox.drop", {}),
+      forget: (site) => this.#on.forget(site),
+      dropped: () => this.#applyInAlarm("outbox.dropped", {}),
       deliver: (site, entries) => this.#on.deliver(site, entries),
       site: () => this.query("site", {}),
       delivered: (entries, rows) => this.#applyInAlarm("outbox.delivered", { entries, rows }),

@@ -12,6 +12,7 @@ import { clean, found, type Seen } from "./findings.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { type DeviceRow, deviceById, deviceDoc } from "./rows.ts";
 import type { SiteRecord, Tx } from "./tx.ts";
+import { wasRead } from "./unread.ts";
 
 /** An audit ends with what it has when nothing more was read for this long. */
 const SILENCE_MS = 2 * 60_000;
@@ -120,6 +121,7 @@ export function takeObservations(
     progress.done.add(device.id);
     if (observation.failure) continue;
     progress.read += 1;
+    wasRead(tx, device.id);
     const verdict = judge(tx, device, observation);
     opened += verdict.opened;
     closed += verdict.closed;

@@ -9,6 +9,7 @@ import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
 import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
 import type { ResolvedSite } from "../../../shared/model/site.ts";
+import type { ExportHeader } from "../../../shared/model/site-export.ts";
 import type {
   AgentView,
   AssetView,
@@ -16,11 +17,13 @@ import type {
   Explanation,
   LedgerEvent,
   Meter,
+  OutboxState,
   Page,
   PlanView,
   SiteView,
 } from "../../../shared/model/views.ts";
 import type { EnrollReply, EnrollRequest, SyncReply, SyncRequest } from "../../../shared/protocol/agent.ts";
+import type { SqlValue } from "../../../shared/sql.ts";
 
 /** Who asks, for the record: `token:ci` or `agent:ams01-a`. */
 export type Actor = string;
@@ -99,8 +102,34 @@ export interface Commands {
     };
     out: null;
   };
-  /** Marks every row dirty again, to rebuild the read model (E3). */
+  /** Has the site's rows thrown out of the read model and sent anew (E3); what was parked is tried again. */
   "outbox.rebuild": { in: { actor: Actor }; out: { rows: number } };
+  /** The read model holds no row of this site any more: all are marked to be sent. */
+  "outbox.dropped": { in: Record<never, never>; out: null };
+  /** An export is to be loaded into this object, which is empty or holds what another restore left half done. */
+  "restore.begin": {
+    in: { restore: string; header: ExportHeader; generation: number; sha256: string; lines: number };
+    out: { loaded: number };
+  };
+  /** Lines of the export as they stand there; `from` of them, the header among them, came before. */
+  "restore.load": { in: { restore: string; from: number; lines: string[] }; out: { loaded: number } };
+  /** What was loaded has been compared with the export: the site is there, on hold. */
+  "restore.finish": { in: { restore: string }; out: SiteView };
+  /** Ends the hold of a restored site, once its agents have told what they did since the export. */
+  "site.release": {
+    in: { actor: Actor; acceptLoss?: string | undefined; without: string[] };
+    out: {
+      site: SiteView;
+      /** Steps that are read before anything else is done. */
+      resolved: number;
+      /** Names of devices that start nothing before an audit has read them. */
+      unread: string[];
+      /** Agents that knew of later ledger events than the export. */
+      lost: { agent: string; name: string; seq: number; hash: string }[];
+    };
+  };
+  /** A newer generation has taken over: this object does nothing any more (L2). */
+  "site.fence": { in: { generation: number }; out: null };
 }
 export type CommandKind = keyof Commands;
 
@@ -141,6 +170,15 @@ export interface Queries {
   "permit.wanted": { in: Record<never, never>; out: boolean };
   /** Whether work waits that needs a permit which is missing or past half its life. */
   "permit.due": { in: { now: Millis }; out: boolean };
+  /** Whether the read model is to forget this site's rows before more are sent. */
+  "outbox.drop": { in: Record<never, never>; out: boolean };
+  /** Rows that wait to be sent, and those that were given up with the reason; parked first. */
+  outbox: { in: { limit: number }; out: OutboxState };
+  /** Lines of the site's export after a place: about so many characters, read at one moment. */
+  "export.page": {
+    in: { after?: ExportPlace | undefined; maxChars: number };
+    out: { lines: string[]; rows: Record<string, number>; next: ExportPlace | null };
+  };
 }
 export type QueryKind = keyof Queries;
 
@@ -159,6 +197,12 @@ export interface OutboxEntry {
   id: string;
   version: number;
   row: Record<string, unknown> | null;
+}
+
+/** The row after which an export goes on. */
+export interface ExportPlace {
+  table: string;
+  key: SqlValue[];
 }
 
 export interface Permit {

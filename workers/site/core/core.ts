@@ -11,7 +11,9 @@ import { approve } from "./approvals.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
 import type { Applied, CommandKind, Commands, Now, Queries, QueryKind } from "./commands.ts";
 import { explain } from "./explain.ts";
+import { exportPage } from "./export.ts";
 import { findingPage } from "./findings.ts";
+import { holdOf } from "./hold.ts";
 import { importSite } from "./import.ts";
 import { pauseJob, resumeJob, retryJob, skipStep } from "./job-control.ts";
 import { jobEvents, jobPage, jobRow, jobView, stepViews } from "./job-views.ts";
@@ -19,13 +21,16 @@ import { cancelJob, createJob } from "./jobs.ts";
 import { expire, nextDue } from "./leases.ts";
 import { readLedger } from "./ledger.ts";
 import { noteRows, readMeter } from "./meter.ts";
-import { delivered, failed, nextEntries, outboxDueAt, rebuild } from "./outbox.ts";
+import { delivered, dropped, dropsFirst, failed, nextEntries, outboxDueAt, outboxState, rebuild } from "./outbox.ts";
 import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { makePlan, planSteps, planView } from "./plans.ts";
 import { ProgressBoard } from "./progress.ts";
+import { release } from "./release.ts";
+import { beginRestore, finishRestore, loadLines } from "./restore.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
 import { createSite, siteDocument, siteView } from "./site.ts";
+import { barred, fence, standing } from "./standing.ts";
 import { NOT_PAUSED, OPEN_STEPS } from "./step-rows.ts";
 import { sync } from "./sync.ts";
 import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx } from "./tx.ts";
@@ -54,6 +59,8 @@ export class SiteCore {
 
   /** Runs one command. A refusal has changed nothing; a defect is thrown, and has changed nothing either. */
   apply<K extends CommandKind>({ now, random }: Now, kind: K, input: Commands[K]["in"]): Applied<Commands[K]["out"]> {
+    const problem = barred(this.#sql, kind);
+    if (problem) return { reply: { ok: false, problem }, effects: [] };
     const tx = new Tx(this.#sql, now, random, this.#deps);
     try {
       const out: { value: Commands[K]["out"] } = this.#sql.transact(() => ({
@@ -73,11 +80,17 @@ export class SiteCore {
   query<K extends QueryKind>(now: Millis, kind: K, input: Queries[K]["in"]): Outcome<Queries[K]["out"]> {
     const site = readMeta<SiteRecord>(this.#sql, "site");
     if (!site) return refuse("site_unknown", "This site has not been created.");
+    const problem = barred(this.#sql, kind);
+    if (problem) return { ok: false, problem };
     return answers[kind]({ sql: this.#sql, now, board: this.#board, site, workflows: this.#deps.workflows }, input);
   }
 
   /** When the core wants `tick`, or null while nothing is open. May lie in the past: then at once. */
   nextAlarm(now: Millis): Millis | null {
+    const stands = standing(this.#sql);
+    if (stands === "fenced" || stands === "restoring") return null;
+    // Time does nothing to a site on hold: its leases are not ours to end before its agents have told.
+    if (stands === "hold") return outboxDueAt(this.#sql) ?? null;
     const times = [
       nextDue({ sql: this.#sql, now }),
       outboxDueAt(this.#sql),
@@ -119,9 +132,11 @@ const handlers: Handlers = {
   "agent.sync": (tx, { agent, request }, board) => sync(tx, agent, request, board),
   "audit.start": (tx, { window }) => startAudit(tx, window),
   tick: (tx, _, board) => {
-    expire(tx);
-    expireAudit(tx, board);
-    if (workWaits(tx)) tx.ring();
+    if (!holdOf(tx.sql)) {
+      expire(tx);
+      expireAudit(tx, board);
+      if (workWaits(tx)) tx.ring();
+    }
     noteRows(tx, 0);
     return null;
   },
@@ -137,6 +152,12 @@ const handlers: Handlers = {
     return null;
   },
   "outbox.rebuild": (tx) => rebuild(tx),
+  "outbox.dropped": (tx) => dropped(tx),
+  "restore.begin": beginRestore,
+  "restore.load": loadLines,
+  "restore.finish": finishRestore,
+  "site.release": release,
+  "site.fence": fence,
 };
 
 const workWaits = (tx: Tx): boolean =>
@@ -210,6 +231,9 @@ const answers: Answers = {
   meter: ({ sql }) => ok(readMeter(sql)),
   "outbox.next": ({ sql, site, now }, { limit }) => ok(nextEntries(sql, site, now, limit)),
   "permit.wanted": ({ sql }) => ok(openWork(sql)),
+  outbox: ({ sql }, { limit }) => ok(outboxState(sql, limit)),
+  "outbox.drop": ({ sql }) => ok(dropsFirst(sql)),
+  "export.page": ({ sql, site }, input) => ok(exportPage(sql, site, input)),
   "permit.due": ({ sql }, { now }) => ok((permitDueAt(sql, now) ?? Number.POSITIVE_INFINITY) <= now),
 };
 

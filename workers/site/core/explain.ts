@@ -8,6 +8,7 @@ import type { Workflow } from "../../workflows/workflow.ts";
 import { agentMissing } from "./agent-rows.ts";
 import type { AgentPresence } from "./commands.ts";
 import type { FindingRow } from "./findings.ts";
+import { holdOf } from "./hold.ts";
 import { jobRow, targetView } from "./job-views.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { type DeviceRow, deviceDoc, deviceView, findDevice } from "./rows.ts";
@@ -69,6 +70,7 @@ function whileOpen({ sql, site, silent }: Seen & { silent: boolean }, target: Ta
   const out: string[] = [];
   if (state === "waiting")
     out.push(`${failure ? nextOf(failure.code) : "A person decides."} \`turnup cancel ${job}\` gives it up.`);
+  else if (holdOf(sql)) out.push(`An admin ends the hold of the restored site: \`turnup site release ${site.name}\`.`);
   else if (waitingOn) out.push(`It goes on by itself once this has come: ${waitingOn}.`);
   const missing = agentMissing(sql, site.name, silent);
   if (missing !== undefined && waitingOn?.includes(missing) !== true)

@@ -82,6 +82,19 @@ export function clean(tx: Tx, check: Check, object: string): boolean {
   return closes;
 }
 
+/** What the finding said is settled by other means than reading its object clean. */
+export function closeFinding(tx: Tx, check: Check, object: string): void {
+  const row = findingRow(tx.sql, check, object);
+  if (row?.state !== "open") return;
+  tx.sql.run(
+    `UPDATE finding SET state = 'closed', closed_at = ?, version = version + 1 WHERE "check" = ? AND object = ?`,
+    tx.now,
+    check,
+    object,
+  );
+  tx.dirty("finding", findingId(check, object), row.version + 1);
+}
+
 /** T6: recorded, and nothing acts on it. Once is enough: a MAC that keeps asking writes nothing more. */
 export function foundUnknown(tx: Tx, { mac, seen }: z.infer<typeof Unknown>): void {
   if (findingRow(tx.sql, "unknown-hardware", mac)?.state === "open") return;

@@ -2,6 +2,7 @@
 import type { Plan } from "../../../shared/model/plan.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import { holdWaitsFor } from "./hold.ts";
 import { permitOf } from "./permit.ts";
 
 type Verdict = PlanView["guards"][number];
@@ -30,8 +31,18 @@ export function budgetVerdict(sql: Sql, now: number): Verdict {
   return { guard: "fleet budget", verdict: "wait", text };
 }
 
+/** A restored site starts nothing before it is released. */
+export function holdVerdict(sql: Sql): Verdict {
+  const waitingOn = holdWaitsFor(sql);
+  return waitingOn === undefined
+    ? { guard: "restore", verdict: "pass", text: "the site is not on hold" }
+    : { guard: "restore", verdict: "wait", text: `The site was restored and waits for ${waitingOn}.` };
+}
+
 /** Whether steps may start now; if not, what they wait for. */
 export function mayStart(sql: Sql, now: number): { ok: true } | { ok: false; waitingOn: string } {
+  const restored = holdWaitsFor(sql);
+  if (restored !== undefined) return { ok: false, waitingOn: restored };
   const permit = permitOf(sql);
   if (permit?.frozen) return { ok: false, waitingOn: "an admin to turn off the fleet's kill switch" };
   if (permit?.granted && permit.expiresAt > now) return { ok: true };

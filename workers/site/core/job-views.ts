@@ -16,6 +16,7 @@ import type { Sql } from "../../../shared/sql.ts";
 import { agentMissing } from "./agent-rows.ts";
 import { Places } from "./caps.ts";
 import { mayStart } from "./guards.ts";
+import { holdWaitsFor } from "./hold.ts";
 import { stepDueAt } from "./limits.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
@@ -29,6 +30,7 @@ import {
   targetsOf,
 } from "./step-rows.ts";
 import { lastEvent, readMeta, type SiteRecord } from "./tx.ts";
+import { isUnread } from "./unread.ts";
 
 export interface JobRow {
   id: string;
@@ -67,7 +69,7 @@ export function stepWaitingOn(seen: Omit<Seen, "board">, job: JobRow, step: Step
     case "blocked":
       return needsWaitingOn(sql, step);
     case "ready": {
-      const held = pausedWords(job) ?? startWaitingOn(sql, now);
+      const held = pausedWords(job) ?? startWaitingOn(sql, now) ?? unreadWords(sql, step);
       if (held !== undefined) return held;
       const failure = parse<Failure>(step.failure);
       if (step.at !== null && step.at > now && failure)
@@ -78,9 +80,9 @@ export function stepWaitingOn(seen: Omit<Seen, "board">, job: JobRow, step: Step
     }
     case "leased":
     case "running":
-      return body.waitingOn;
+      return holdWaitsFor(sql) ?? body.waitingOn;
     case "unknown": {
-      const held = pausedWords(job) ?? startWaitingOn(sql, now);
+      const held = pausedWords(job) ?? startWaitingOn(sql, now) ?? unreadWords(sql, step);
       if (held !== undefined) return held;
       return `${agentWanted(sql, silent)} to read how the last attempt of ${body.name} ended`;
     }
@@ -122,6 +124,11 @@ function placesOf(seen: Omit<Seen, "board">): Places {
   return places;
 }
 const placesKept = new WeakMap<object, Places>();
+
+const unreadWords = (sql: Sql, step: StepRow): string | undefined =>
+  isUnread(sql, step.device)
+    ? "an audit to read the machine: something was done there that the restored site does not know"
+    : undefined;
 
 function agentWanted(sql: Sql, silent: boolean | undefined): string {
   const missing = agentMissing(sql, readMeta<SiteRecord>(sql, "site")?.name ?? "SITE", silent);

@@ -31,6 +31,7 @@ import {
 import { failStep, loseStep } from "./steps.ts";
 import { ending, expireTargets, startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
+import { isUnread } from "./unread.ts";
 
 /** After the deadline given to the agent, the coordinator waits this long for the agent's own report of it. */
 const DEADLINE_GRACE_MS = 60_000;
@@ -88,7 +89,8 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
 }
 
 function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
-  if (ending(tx, target) || !mayHaveTarget(tx, board, step, target, agent)) return false;
+  if (ending(tx, target) || isUnread(tx.sql, step.device)) return false;
+  if (!mayHaveTarget(tx, board, step, target, agent)) return false;
   // L1: steps of one target exclude each other while one is at work.
   return !stepsOf(tx.sql, target).some((s) => s.n !== step.n && (s.state === "leased" || s.state === "running"));
 }

@@ -5,6 +5,7 @@
 import { canonicalJson } from "../../../shared/canonical.ts";
 import type { Sha256 } from "../../../shared/deps.ts";
 import type { LedgerEvent } from "../../../shared/model/views.ts";
+import type { LedgerHead } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Tx } from "./tx.ts";
 
@@ -14,6 +15,10 @@ export const GENESIS = "0".repeat(64);
 type Body = Omit<LedgerEvent, "hash">;
 
 const hashOf = (event: Body, sha256: Sha256): string => sha256(canonicalJson(event));
+
+/** The newest event, or the place before the first. */
+export const ledgerHead = (sql: Sql): LedgerHead =>
+  sql.get<LedgerHead>("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1") ?? { seq: 0, hash: GENESIS };
 
 /** Appends one event and returns it. */
 export function record(
@@ -27,9 +32,9 @@ export function record(
     data?: Record<string, unknown>;
   },
 ): LedgerEvent {
-  const head = tx.sql.get<{ seq: number; hash: string }>("SELECT seq, hash FROM ledger ORDER BY seq DESC LIMIT 1");
+  const head = ledgerHead(tx.sql);
   const body: Body = {
-    seq: (head?.seq ?? 0) + 1,
+    seq: head.seq + 1,
     at: tx.now,
     subject: event.subject,
     id: event.id,
@@ -37,7 +42,7 @@ export function record(
     actor: event.actor,
     job: event.job ?? null,
     data: event.data ?? {},
-    prevHash: head?.hash ?? GENESIS,
+    prevHash: head.hash,
   };
   const hash = hashOf(body, tx.deps.sha256);
   tx.sql.run(

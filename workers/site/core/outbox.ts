@@ -1,5 +1,6 @@
 /** What goes to the read model: keys wait here, payloads are read when they are sent, so only the newest is ever sent (C3, E3). */
 
+import type { OutboxState } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { type AgentRow, agentRow } from "./agent-rows.ts";
 import { agentView } from "./agents.ts";
@@ -8,7 +9,7 @@ import { type FindingRow, findingRow, findingView, found } from "./findings.ts";
 import { jobRow, jobSummary } from "./job-views.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceById, deviceView } from "./rows.ts";
 import { siteView } from "./site.ts";
-import { lastEvent, type SiteRecord, type Tx } from "./tx.ts";
+import { lastEvent, readMeta, type SiteRecord, type Tx, writeMeta } from "./tx.ts";
 
 /** Failed tries after which a row is parked and a person is told. */
 const MAX_FAILS = 10;
@@ -35,6 +36,16 @@ export function nextEntries(sql: Sql, site: SiteRecord, now: number, limit: numb
 
 export const outboxDueAt = (sql: Sql): number | undefined =>
   sql.get<{ at: number | null }>("SELECT min(at) AS at FROM outbox WHERE parked IS NULL")?.at ?? undefined;
+
+/** What has not been sent, for people: parked rows first. */
+export function outboxState(sql: Sql, limit: number): OutboxState {
+  const count = (where: string) => sql.get<{ n: number }>(`SELECT count(*) AS n FROM outbox WHERE ${where}`)?.n ?? 0;
+  return {
+    waiting: count("parked IS NULL"),
+    parked: count("parked IS NOT NULL"),
+    items: sql.all("SELECT * FROM outbox ORDER BY parked IS NULL, at, kind, id LIMIT ?", limit),
+  };
+}
 
 function payload(sql: Sql, site: SiteRecord, kind: OutboxKind, id: string): Record<string, unknown> | null {
   switch (kind) {
@@ -104,8 +115,23 @@ export function failed(tx: Tx, { entries, reason, outage }: Commands["outbox.fai
   }
 }
 
-/** Marks every row to be sent again (E3). Versions are kept: a row that D1 has is not written again. */
+/** Marks every row to be sent again (E3), and has the read model forget the site's rows first. */
 export function rebuild(tx: Tx): { rows: number } {
+  writeMeta(tx.sql, DROP, true);
+  return { rows: markAll(tx) };
+}
+
+const DROP = "drop";
+export const dropsFirst = (sql: Sql): boolean => readMeta<boolean>(sql, DROP) === true;
+
+/** All is marked once more: what was delivered between the order and the dropping went with the rest. */
+export function dropped(tx: Tx): null {
+  tx.sql.run("DELETE FROM meta WHERE key = ?", DROP);
+  markAll(tx);
+  return null;
+}
+
+function markAll(tx: Tx): number {
   const { sql } = tx;
   tx.dirty("site", tx.site.id, tx.site.version);
   let rows = 1;
@@ -119,5 +145,5 @@ export function rebuild(tx: Tx): { rows: number } {
   for (const row of sql.all<FindingRow>("SELECT * FROM finding"))
     mark("finding", `${row.check}/${row.object}`, row.version);
   for (const row of sql.all<AgentRow>("SELECT * FROM agent")) mark("agent", row.id, row.row_version);
-  return { rows };
+  return rows;
 }

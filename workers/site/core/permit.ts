@@ -2,6 +2,7 @@
 import type { Millis } from "../../../shared/deps.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Permit } from "./commands.ts";
+import { holdOf } from "./hold.ts";
 import { NOT_PAUSED, OPEN_STEPS } from "./step-rows.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
 
@@ -28,7 +29,7 @@ export const openWork = (sql: Sql): boolean =>
 
 /** When the budget is to be asked, or undefined while no work is open: an idle site asks nothing. */
 export function permitDueAt(sql: Sql, now: Millis): Millis | undefined {
-  if (!openWork(sql)) return undefined;
+  if (!openWork(sql) || holdOf(sql)) return undefined;
   const permit = permitOf(sql);
   if (!permit) return now;
   return Math.max(permit.granted ? permit.expiresAt - PERMIT_MARGIN_MS : permit.expiresAt, permit.retryAt ?? 0);

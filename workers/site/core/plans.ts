@@ -6,7 +6,7 @@ import type { Sql } from "../../../shared/sql.ts";
 import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
 import { MAX_TARGETS, type PlanDevice, type Workflow } from "../../workflows/workflow.ts";
 import { approvalsOf, approvalVerdict } from "./approvals.ts";
-import { budgetVerdict, killSwitchVerdict, lockVerdict } from "./guards.ts";
+import { budgetVerdict, holdVerdict, killSwitchVerdict, lockVerdict } from "./guards.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
 import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
 import { restOf } from "./site.ts";
@@ -140,7 +140,13 @@ export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
       racks: [...racks].sort(),
     },
     approvals: approvalsOf(sql, id),
-    guards: [lockVerdict(sql, plan), approvalVerdict(sql, plan), killSwitchVerdict(sql), budgetVerdict(sql, now)],
+    guards: [
+      lockVerdict(sql, plan),
+      approvalVerdict(sql, plan),
+      holdVerdict(sql),
+      killSwitchVerdict(sql),
+      budgetVerdict(sql, now),
+    ],
   });
 }
 

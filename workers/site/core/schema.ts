@@ -99,21 +99,43 @@ export const migrations: readonly string[][] = [
     "CREATE INDEX step_ready ON step (rank, job, n) WHERE state = 'ready'",
     "CREATE INDEX step_work ON step (agent, action, disruptive) WHERE state IN ('leased', 'running', 'unknown')",
   ],
+  [
+    // What the agents of a restored site have told while it is on hold; emptied by the release.
+    `CREATE TABLE told_agent (
+       agent TEXT PRIMARY KEY, epoch INTEGER NOT NULL, head_seq INTEGER, head_hash TEXT, after_epoch INTEGER, after_lease TEXT,
+       complete INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    `CREATE TABLE told_attempt (
+       agent TEXT, lease TEXT, epoch INTEGER NOT NULL, job TEXT NOT NULL, step INTEGER NOT NULL, device TEXT NOT NULL,
+       outcome TEXT NOT NULL, PRIMARY KEY (agent, lease)) STRICT, WITHOUT ROWID`,
+    // Devices on which work was done that no table knows: nothing starts there before they were read.
+    `CREATE TABLE unread (device TEXT PRIMARY KEY, why TEXT NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+  ],
 ];
 
-/** Brings the tables to the newest version; safe to call at every start. */
-export function migrate(sql: Sql): void {
+export const newestSchema = migrations.length;
+
+/** The version that the tables are of; 0 before the first. */
+export const schemaVersion = (sql: Sql): number =>
+  sql.get<{ version: number }>("SELECT version FROM schema_version")?.version ?? 0;
+
+/**
+ * Brings the tables to a version, the newest if none is named; safe to call at every start. Tables that a restore is just
+ * filling (restore.ts) are left at the version of its export: what a step does to rows it must do to all of them.
+ */
+export function migrate(sql: Sql, to: number = newestSchema): void {
   sql.transact(() => {
     sql.run(
       "CREATE TABLE IF NOT EXISTS schema_version (one INTEGER PRIMARY KEY CHECK (one = 1), version INTEGER NOT NULL) STRICT",
     );
-    const at = sql.get<{ version: number }>("SELECT version FROM schema_version")?.version ?? 0;
-    for (const statements of migrations.slice(at)) for (const statement of statements) sql.run(statement);
-    if (at < migrations.length) {
+    const at = schemaVersion(sql);
+    if (at > 0 && sql.get("SELECT 1 FROM meta WHERE key = 'restore'")) return null;
+    for (const statements of migrations.slice(at, to)) for (const statement of statements) sql.run(statement);
+    if (at < to) {
       sql.run(
         "INSERT INTO schema_version (one, version) VALUES (1, ?) ON CONFLICT DO UPDATE SET version = excluded.version",
-        migrations.length,
+        to,
       );
     }
+    return null;
   });
 }

@@ -5,6 +5,7 @@ import type { ResolvedSite } from "../../../shared/model/site.ts";
 import type { SiteView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Commands } from "./commands.ts";
+import { generationOf, holdView } from "./hold.ts";
 import { record } from "./ledger.ts";
 import { readMeta, readText, type SiteRecord, type Tx, writeMeta } from "./tx.ts";
 
@@ -39,7 +40,13 @@ export function createSite(tx: Tx, input: Commands["site.create"]["in"]): SiteVi
 export function siteView(sql: Sql, site: SiteRecord): SiteView {
   const count = sql.get<{ n: number }>("SELECT count(*) AS n FROM device")?.n ?? 0;
   const { racks } = restOf(sql) ?? { racks: [] };
-  return { ...site, racks: racks.length, devices: count };
+  return {
+    ...site,
+    racks: racks.length,
+    devices: count,
+    generation: generationOf(sql),
+    hold: holdView(sql, site),
+  };
 }
 
 type Rest = Omit<ResolvedSite, "devices" | "cables">;

@@ -16,10 +16,13 @@ import { type AgentRow, agentRow } from "./agent-rows.ts";
 import { auditTargets, noteAnswer, takeObservations } from "./audits.ts";
 import { foundUnknown } from "./findings.ts";
 import { heard } from "./handover.ts";
+import { generationOf } from "./hold.ts";
 import { handOut, heldBy, redeliver, renew } from "./leases.ts";
+import { ledgerHead } from "./ledger.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { applyReport, loseStep } from "./steps.ts";
+import { heldBack } from "./told.ts";
 import { lastEvent, type Tx } from "./tx.ts";
 
 export function sync(tx: Tx, agentId: string, request: SyncRequest, board: ProgressBoard): SyncReply {
@@ -30,6 +33,11 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
       "version_unsupported",
       `Version ${request.v} of the agent protocol is not spoken here; ${AGENT_PROTOCOL} is.`,
     );
+  if (request.generation !== undefined && request.generation > generationOf(tx.sql))
+    return tx.fail(
+      "site_fenced",
+      `The agent has seen generation ${request.generation} of this site; this is an older one.`,
+    );
   heard(tx, board, agent);
   const refused = request.reports.map((report) => takeReport(tx, agent, report)).filter((r) => r !== undefined);
   const acks = request.reports.map((report) => report.lease);
@@ -38,6 +46,11 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   if (request.audit) takeObservations(tx, request.audit.window, request.audit.observations, board);
   for (const unknown of request.unknown ?? []) foundUnknown(tx, unknown);
   noteVersion(tx, agent, request.version);
+
+  const common = { v: AGENT_PROTOCOL, now: tx.now, acks, generation: generationOf(tx.sql), ledger: ledgerHead(tx.sql) };
+  const quiet = heldBack(tx, agent, request);
+  if (quiet)
+    return { ...common, ...(refused.length > 0 && { refused }), leases: [], renewed: [], revoked: [], ...quiet };
 
   const holding = new Set(request.holding);
   // First of all, so that leases given below count from now and no second renewal is due for them.
@@ -48,9 +61,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   const audit = auditTargets(tx, board);
   const busy = mine.size > 0 || fresh.length > 0;
   return {
-    v: AGENT_PROTOCOL,
-    now: tx.now,
-    acks,
+    ...common,
     ...(refused.length > 0 && { refused }),
     leases: [...again, ...fresh],
     renewed,

@@ -98,10 +98,14 @@ export class World {
 
   readonly #workflows: ReadonlyMap<string, Workflow>;
 
-  constructor(servers = 2, options: { permit?: boolean; path?: string; workflows?: readonly Workflow[] } = {}) {
+  constructor(
+    servers = 2,
+    options: { permit?: boolean; path?: string; workflows?: readonly Workflow[]; empty?: boolean } = {},
+  ) {
     this.#workflows = new Map([...shipped, ...(options.workflows ?? []).map((w) => [w.name, w] as const)]);
     this.sql = new NodeSql(options.path);
     this.core = this.#open();
+    if (options.empty) return;
     this.do("site.create", { ...SITE, locationHint: "weur", jurisdiction: "eu", actor: "token:t" });
     this.do("site.import", { site: siteOf(servers), actor: "token:t" });
     this.agent = this.enroll("a", "x".repeat(43));

@@ -19,6 +19,8 @@ export const OUTBOX_DELAY_MS = 2_000;
 export type SiteRecord = Pick<SiteView, "id" | "name" | "locationHint" | "jurisdiction" | "createdAt"> & {
   revision: number;
   version: number;
+  /** Absent in a site that was never restored: 1. */
+  generation?: number;
 };
 
 /** One command at work: the tables, the moment, and the effects collected so far. */

@@ -1,0 +1,173 @@
+/**
+ * The end of a restored site's hold. Its tables are as old as their export; what was done since is known to the agents,
+ * which have told it. Nothing is believed of that: it says what has to be read before anything is done (J4).
+ */
+
+import { isFinal } from "../../../shared/model/job.ts";
+import type { ToldAttempt } from "../../../shared/protocol/agent.ts";
+import { revoke } from "./agents.ts";
+import { expireAudit, startAudit } from "./audits.ts";
+import type { Commands } from "./commands.ts";
+import { closeFinding, found } from "./findings.ts";
+import { type Hold, holdOf, untold } from "./hold.ts";
+import { ledgerHead, record } from "./ledger.ts";
+import type { ProgressBoard } from "./progress.ts";
+import { deviceById } from "./rows.ts";
+import { siteView } from "./site.ts";
+import { OPEN_STEPS, type StepRow, stepRow } from "./step-rows.ts";
+import { loseStep } from "./steps.ts";
+import { hashAt, type ToldAgent } from "./told.ts";
+import { readMeta, type Tx, writeMeta } from "./tx.ts";
+
+/** Added to the highest epoch that anyone has seen: leases that were given and reached no agent lie below it. */
+const EPOCH_MARGIN = 1_000;
+
+type Attempt = Omit<ToldAttempt, "outcome"> & { outcome: string };
+interface Lost {
+  agent: string;
+  name: string;
+  seq: number;
+  hash: string;
+}
+
+export function release(
+  tx: Tx,
+  input: Commands["site.release"]["in"],
+  board: ProgressBoard,
+): Commands["site.release"]["out"] {
+  const hold = holdOf(tx.sql);
+  if (!hold) return tx.fail("conflict", `${tx.site.name} is not on hold.`);
+  for (const ref of input.without) revoke(tx, { agent: agentNamed(tx, ref), actor: input.actor });
+  const missing = untold(tx.sql).map((agent) => agent.name);
+  if (missing.length > 0)
+    return tx.fail("agents_missing", `Not yet heard: ${missing.join(", ")}. Each has to sync with the restored site.`);
+  const lost = lostEvents(tx);
+  if (lost.length > 0 && input.acceptLoss === undefined)
+    return tx.fail(
+      "ledger_behind",
+      `The ledger here ends with event ${ledgerHead(tx.sql).seq}; ${lost.map((l) => `${l.name} knows event ${l.seq}`).join(", ")}.`,
+    );
+
+  tx.sql.run("DELETE FROM meta WHERE key = 'hold'");
+  writeMeta(tx.sql, "epoch", highestEpoch(tx) + EPOCH_MARGIN);
+  const resolved = resolve(tx);
+  const unread = holdBackUnknown(tx);
+  settle(tx, hold, input, { lost, resolved: resolved.length, unread: unread.length });
+  expireAudit(tx, board);
+  startAudit(tx, `release:${hold.generation}`);
+  tx.ring();
+  return { site: siteView(tx.sql, tx.site), resolved: resolved.length, unread, lost };
+}
+
+function agentNamed(tx: Tx, ref: string): string {
+  const row = tx.sql.get<{ id: string }>(
+    "SELECT id FROM agent WHERE id = ?1 OR (name = ?1 AND revoked_at IS NULL)",
+    ref,
+  );
+  return row?.id ?? tx.fail("not_found", `${tx.site.name} has no agent ${ref}.`);
+}
+
+/** What agents that still work here have told. */
+const told = (tx: Tx): (ToldAgent & { name: string })[] =>
+  tx.sql.all(
+    "SELECT t.*, a.name FROM told_agent t JOIN agent a ON a.id = t.agent WHERE a.revoked_at IS NULL ORDER BY a.name",
+  );
+
+/** E1: heads beyond our ledger's end are lost events; another hash at a place that we have is another history. */
+function lostEvents(tx: Tx): Lost[] {
+  const last = ledgerHead(tx.sql).seq;
+  const lost: Lost[] = [];
+  for (const { agent, name, head_seq: seq, head_hash: hash } of told(tx)) {
+    if (seq === null || hash === null) continue;
+    if (seq > last) lost.push({ agent, name, seq, hash });
+    else if (hashAt(tx.sql, seq) !== hash)
+      tx.fail("ledger_forked", `The agent ${name} knows event ${seq} with another hash than the restored ledger.`);
+  }
+  return lost;
+}
+
+/** L2: of all that were ever given, by us or by the object that we replace. A revoked agent's word counts here too. */
+const highestEpoch = (tx: Tx): number =>
+  Math.max(
+    readMeta<number>(tx.sql, "epoch") ?? 0,
+    tx.sql.get<{ epoch: number | null }>("SELECT max(epoch) AS epoch FROM told_agent")?.epoch ?? 0,
+  );
+
+const newestFirst = (tx: Tx): Attempt[] => tx.sql.all<Attempt>("SELECT * FROM told_attempt ORDER BY epoch DESC, lease");
+
+/** J4: attempts that were under way, and steps with newer attempts than our tables know, are read before anything else. */
+function resolve(tx: Tx): StepRow[] {
+  const open = tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running')`);
+  for (const step of open) loseStep(tx, step, "the site was restored while the attempt was under way");
+  const newer: StepRow[] = [];
+  for (const attempt of newestFirst(tx)) {
+    const step = stepRow(tx.sql, attempt.job, attempt.step);
+    if (!step || !isNewer(step, attempt) || isFinal.step(step.state)) continue;
+    if ([...open, ...newer].some((s) => s.job === step.job && s.n === step.n)) continue;
+    newer.push(step);
+    // What waits for another step is marked: its first attempt will read, too.
+    if (step.state === "blocked") tx.sql.run("UPDATE step SET resolve = 1 WHERE job = ? AND n = ?", step.job, step.n);
+    else if (step.state === "ready")
+      loseStep(tx, step, "an agent tells of an attempt after the export that was restored");
+  }
+  return [...open, ...newer];
+}
+
+const isNewer = (step: StepRow, attempt: Attempt): boolean =>
+  attempt.lease !== step.lease && attempt.epoch > (step.epoch ?? 0);
+
+/**
+ * Work that our tables do not know: of a job accepted after the export, or of a step that had ended by then. Its leases
+ * and boots end by the next sync; the device starts nothing before an audit has read it.
+ */
+function holdBackUnknown(tx: Tx): string[] {
+  const names: string[] = [];
+  const seen = new Set<string>();
+  for (const attempt of newestFirst(tx)) {
+    const step = stepRow(tx.sql, attempt.job, attempt.step);
+    if (seen.has(attempt.device) || (step && !(isNewer(step, attempt) && isFinal.step(step.state)))) continue;
+    seen.add(attempt.device);
+    const device = deviceById(tx.sql, attempt.device);
+    const name = device?.name ?? attempt.device;
+    names.push(name);
+    const why = `step ${attempt.step} of ${attempt.job}, which ${step ? "had ended" : "is unknown here"}, was ${attempt.outcome} after the export`;
+    if (device)
+      tx.sql.run("INSERT OR REPLACE INTO unread (device, why, since) VALUES (?, ?, ?)", device.id, why, tx.now);
+    found(tx, {
+      check: "unknown-work",
+      object: attempt.device,
+      name,
+      severity: "high",
+      text: `The site was restored from an export that does not know what was done on ${name}: ${why}.`,
+      next: "Nothing starts there before an audit has read it; compare the machine with the record.",
+    });
+  }
+  return names.sort();
+}
+
+/** Writes into the ledger what was done, and lets go of what was only for the hold. */
+function settle(
+  tx: Tx,
+  hold: Hold,
+  input: Commands["site.release"]["in"],
+  { lost, resolved, unread }: { lost: Lost[]; resolved: number; unread: number },
+): void {
+  for (const { agent } of told(tx)) closeFinding(tx, "ledger-head", agent);
+  tx.sql.run("DELETE FROM told_attempt");
+  tx.sql.run("DELETE FROM told_agent");
+  const site = { ...tx.site, generation: hold.generation };
+  tx.saveSite(site);
+  record(tx, {
+    subject: "site",
+    id: site.id,
+    kind: "site.restored",
+    actor: input.actor,
+    data: {
+      generation: hold.generation,
+      export: hold.export,
+      resolved,
+      unread,
+      ...(lost.length > 0 && { lost: { reason: input.acceptLoss, heads: lost } }),
+    },
+  });
+}

@@ -1,0 +1,145 @@
+import { describe, expect, it } from "vitest";
+import { begun, exported, hashOf, restored } from "./test-export.ts";
+import { World } from "./test-world.ts";
+
+/** A site with a bit of everything: ended, open and waiting work, findings, an audit, plans, two agents. */
+function busy(): World {
+  const w = new World(5);
+  w.enroll("b", "y".repeat(43));
+  w.install(["srv00000"], "done");
+  w.work();
+  const asks = w.install(["srv00001", "srv00002"], "asks");
+  w.work((lease) =>
+    lease.action === "ramdisk.proveBlank" && lease.target.name === "srv00001"
+      ? { outcome: "failed", failure: { code: "disk_not_blank", detail: "it is not" } }
+      : {},
+  );
+  expect(w.ask("job", { job: asks }).state).not.toBe("queued");
+  w.do("audit.start", { window: "audit:1", actor: "cron" });
+  const asked = w.sync({ free: 0 }).audit;
+  const observations = (asked?.targets ?? []).map((t) => ({ device: t.device, serial: "other", power: "On" }));
+  w.sync({ free: 0, audit: { window: asked?.window ?? "", observations } });
+  w.do("plan.create", { workflow: "server.install", targets: ["srv00003"], params: {}, actor: "token:t" });
+  w.install(["srv00004"], "open");
+  const [lease] = w.sync().leases;
+  if (lease) w.sync({ holding: [lease.id] });
+  return w;
+}
+
+describe("an export", () => {
+  it("is the same however it is paged, and holds no permit, outbox or enrolment token", () => {
+    const w = busy();
+    const lines = exported(w);
+    expect(exported(w, 1)).toEqual(lines);
+    const tables = new Set(lines.slice(1).map((line) => (JSON.parse(line) as { t: string }).t));
+    for (const table of ["device", "asset", "medium", "job", "step", "event", "ledger", "finding", "lock", "agent"])
+      expect(tables).toContain(table);
+    for (const table of ["outbox", "enrol_token", "told_agent", "schema_version"]) expect(tables).not.toContain(table);
+    expect(lines.join("\n")).not.toMatch(/"permit"|"meter"|hash-a/);
+    const before = lines.join("\n");
+    w.drain();
+    w.permit();
+    expect(exported(w).join("\n")).toBe(before);
+  });
+
+  it("gives the same bytes after it was restored, and after an eviction", () => {
+    const w = busy();
+    const lines = exported(w);
+    const copy = restored(lines, w);
+    expect(exported(copy)).toEqual(lines);
+    copy.evict();
+    copy.do("tick", {});
+    copy.do("outbox.rebuild", { actor: "t" });
+    copy.drain();
+    expect(exported(copy)).toEqual(lines);
+    expect(copy.ask("site", {})).toMatchObject({
+      generation: 2,
+      hold: { waitingOn: expect.stringContaining("release") },
+    });
+  });
+});
+
+describe("a restore", () => {
+  const loads = (lines: readonly string[], change: (rest: string[]) => void) => {
+    const rest = lines.slice(1);
+    const w = begun(lines);
+    change(rest);
+    return { w, code: w.refusal("restore.load", { restore: "r1", from: 1, lines: rest }) };
+  };
+
+  it("refuses a line that is no row, of an unknown table, with other columns, or twice", () => {
+    const lines = exported(busy());
+    for (const broken of [
+      "",
+      "{",
+      '{"t":"nothing","r":{}}',
+      '{"t":"lock","r":{"device":"x"}}',
+      '{"t":"meta","r":{"key":"permit","value":"1"}}',
+    ])
+      expect(loads(lines, (rest) => rest.splice(2, 1, broken)).code).toBe("export_broken");
+    expect(loads(lines, (rest) => rest.push(rest.at(-1) ?? "")).code).toBe("export_broken");
+    expect(loads(lines, () => undefined).code).toBeUndefined();
+  });
+
+  it("[E1] refuses a ledger that is not one chain", () => {
+    const lines = exported(busy());
+    const at = lines.findIndex((line) => line.startsWith('{"t":"ledger"'));
+    expect(loads(lines, (rest) => rest.splice(at, 1)).code).toBe("export_broken");
+    expect(loads(lines, (rest) => rest.splice(at, 1, rest[at]?.replace("token:t", "token:x") ?? "")).code).toBe(
+      "export_broken",
+    );
+  });
+
+  it("is nobody's site before it is finished, and can be begun anew", () => {
+    const source = busy();
+    const lines = exported(source);
+    const w = begun(lines);
+    w.do("restore.load", { restore: "r1", from: 1, lines: lines.slice(1, 40) });
+    w.evict();
+    expect(w.refusal("tick", {})).toBe("site_unknown");
+    expect(w.core.nextAlarm(w.now)).toBeNull();
+    expect(w.refusal("restore.finish", { restore: "r1" })).toBe("export_broken");
+    expect(w.refusal("restore.load", { restore: "r0", from: 40, lines: [] })).toBe("restore_unknown");
+    expect(w.refusal("restore.load", { restore: "r1", from: 41, lines: ["x"] })).toBe("restore_unknown");
+    // The answer was lost, and the same lines come again.
+    expect(w.do("restore.load", { restore: "r1", from: 1, lines: lines.slice(1, 40) })).toEqual({ loaded: 40 });
+    const header = JSON.parse(lines[0] ?? "");
+    w.do("restore.begin", { restore: "r2", header, generation: 2, sha256: hashOf(lines), lines: lines.length });
+    w.do("restore.load", { restore: "r2", from: 1, lines: lines.slice(1) });
+    w.do("restore.finish", { restore: "r2" });
+    expect(w.do("restore.finish", { restore: "r2" })).toMatchObject({ name: "ams01" });
+    expect(exported(w)).toEqual(lines);
+  });
+
+  it("refuses tables of a version that is not known, and an object in which a site is at work", () => {
+    const source = busy();
+    const lines = exported(source);
+    const header = JSON.parse(lines[0] ?? "");
+    const input = { restore: "r", generation: 2, sha256: hashOf(lines), lines: lines.length };
+    const w = new World(0, { empty: true });
+    expect(w.refusal("restore.begin", { ...input, header: { ...header, schema: 1_000 } })).toBe("export_version");
+    expect(source.refusal("restore.begin", { ...input, header })).toBe("site_exists");
+  });
+});
+
+describe("an older generation", () => {
+  it("[L2] does nothing any more once it is fenced", () => {
+    const w = busy();
+    w.effects.length = 0;
+    w.do("site.fence", { generation: 2 });
+    w.do("site.fence", { generation: 2 });
+    expect(w.effects.filter((e) => e.kind === "hang-up")).toHaveLength(2);
+    expect(w.core.nextAlarm(w.now)).toBeNull();
+    expect(w.refusal("tick", {})).toBe("site_fenced");
+    const request = { v: 1, instance: "i", version: "1", free: 1, holding: [], reports: [], progress: [] };
+    expect(w.refusal("agent.sync", { agent: w.agent, request })).toBe("site_fenced");
+    expect(() => w.ask("site", {})).toThrow("site_fenced");
+    expect(exported(w).length).toBeGreaterThan(100);
+  });
+
+  it("[L2] gives nothing to an agent that has seen a newer one, told of it or not", () => {
+    const w = busy();
+    expect(() => w.sync({ generation: 2 })).toThrow("site_fenced");
+    expect(w.sync({ generation: 1 }).generation).toBe(1);
+  });
+});

@@ -1,0 +1,15 @@
+/** Devices on which work was done that this site's tables do not know (release.ts): nothing starts there before they were read. */
+import type { Sql } from "../../../shared/sql.ts";
+import { closeFinding } from "./findings.ts";
+import type { Tx } from "./tx.ts";
+
+export const isUnread = (sql: Sql, device: string): boolean =>
+  sql.get("SELECT 1 FROM unread WHERE device = ?", device) !== undefined;
+
+/** An audit has read the device: what it is like now is known again. */
+export function wasRead(tx: Tx, device: string): void {
+  if (!isUnread(tx.sql, device)) return;
+  tx.sql.run("DELETE FROM unread WHERE device = ?", device);
+  closeFinding(tx, "unknown-work", device);
+  tx.ring();
+}
