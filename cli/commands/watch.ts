@@ -6,7 +6,7 @@ import { type ExitCode, exitOfJob } from "../exit.ts";
 import { foldJob, stepOrder } from "../output/fold-job.ts";
 import { ProgressView } from "../output/progress-view.ts";
 
-/** Whether nothing more will happen without a person. */
+/** Whether nothing more will happen before a person decides. One who paused a job will let it go on: that is waited for. */
 export const isSettled = (job: Pick<JobView, "state">): boolean => isFinal.job(job.state) || job.state === "waiting";
 
 /**
@@ -31,7 +31,7 @@ export async function followJob(
     view.lastEvent,
     signal,
   )) {
-    const next = foldJob(view, event, order);
+    const next = foldJob(view, event, order) ?? (await client.job(id));
     if (next === view) continue;
     view = next;
     onView(view);

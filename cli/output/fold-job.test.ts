@@ -21,6 +21,7 @@ const target = (device: string): TargetView => ({
   step: "identify",
   stepsDone: 0,
   stepsTotal: 3,
+  skipped: [],
   percent: null,
   waitingOn: "an agent",
   dueAt: null,
@@ -55,7 +56,12 @@ const event = (kind: JobEvent["kind"], step: string | null, data: Record<string,
   if (kind !== "step.progress") seq += 1;
   return { job: "job_1", seq, at: 1000 * seq, kind, device: kind === "job.state" ? null : "dev_a", step, data };
 };
-const run = (...events: JobEvent[]) => events.reduce((view, one) => foldJob(view, one, ORDER), VIEW);
+const run = (...events: JobEvent[]): JobView =>
+  events.reduce((view, one) => {
+    const next = foldJob(view, one, ORDER);
+    if (!next) throw new Error(`${one.kind} is to be asked for`);
+    return next;
+  }, VIEW);
 const start = () => {
   seq = 1;
   return [event("step.leased", "identify", { attempt: 1 }), event("target.state", null, { state: "running" })];
@@ -76,7 +82,8 @@ describe("a job carried forward by its events", () => {
   });
 
   it("shows progress within a step and forgets it after", () => {
-    const going = [...start(), event("step.progress", "write-image", { percent: 40 })];
+    const before = ["identify", "power-on"].map((step) => event("step.succeeded", step));
+    const going = [...before, event("step.progress", "write-image", { percent: 40 })];
     expect(run(...going).targets[0]).toMatchObject({ step: "write-image", percent: 40 });
     expect(run(...going, event("step.succeeded", "write-image")).targets[0]).toMatchObject({
       percent: null,
@@ -102,8 +109,32 @@ describe("a job carried forward by its events", () => {
   });
 
   it("says what waits for a person", () => {
-    const view = run(...start(), event("target.state", null, { state: "waiting", waitingOn: "a person" }));
-    expect(view.targets[0]).toMatchObject({ state: "waiting", waitingOn: "a person", endedAt: null });
+    const waiting = { state: "waiting", waitingOn: "a person", dueAt: 9_000 };
+    const view = run(...start(), event("target.state", null, waiting));
+    expect(view.targets[0]).toMatchObject({ ...waiting, endedAt: null });
+  });
+
+  it("knows what events do not say, so that it is asked for", () => {
+    const told = [
+      event("job.state", null, { paused: true, actor: "token:ann", reason: "" }),
+      event("target.retry", null, { actor: "token:ann", from: "failed" }),
+      event("step.skipped", "power-on", { actor: "token:ann", reason: "no BMC" }),
+    ];
+    expect(told.map((one) => foldJob(VIEW, one, ORDER))).toEqual([undefined, undefined, undefined]);
+    expect(foldJob({ ...VIEW, lastEvent: 99 }, event("target.retry", null), ORDER)?.lastEvent).toBe(99);
+  });
+
+  it("goes past a step that was left out, and says who has to resume", () => {
+    seq = 1;
+    const paused = { by: "token:ann", at: 1, reason: "" };
+    const left = {
+      ...VIEW,
+      paused,
+      waitingOn: "ann to resume",
+      targets: [{ ...target("dev_a"), skipped: ["power-on"] }],
+    };
+    const next = foldJob(left, event("step.succeeded", "identify"), ORDER);
+    expect(next?.targets[0]).toMatchObject({ step: "write-image", stepsDone: 1, waitingOn: "ann to resume" });
   });
 
   it("[L6] applies each event once, and none of another job", () => {

@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { table } from "./table.ts";
-import { bytes, clip, duration, percentile, plural } from "./words.ts";
+import { bytes, clip, duration, left, percentile, plural } from "./words.ts";
 
 describe("words", () => {
   it("durations, in the unit that a person would use", () => {
-    expect([-5, 0, 440, 12_340, 59_940, 59_960, 125_000, 3_599_600, 11_520_000].map(duration)).toEqual([
+    expect(
+      [-5, 0, 440, 12_340, 59_940, 59_960, 125_000, 3_599_600, 11_520_000, 172_800_000, 2_588_400_000].map(duration),
+    ).toEqual([
       "0.0 s",
       "0.0 s",
       "0.4 s",
@@ -14,7 +16,13 @@ describe("words", () => {
       "2 min 05 s",
       "1 h 00 min",
       "3 h 12 min",
+      "2 d 0 h",
+      "29 d 23 h",
     ]);
+  });
+
+  it("what is left until a limit", () => {
+    expect([left(null, 0), left(90_000, 0), left(5, 5)]).toEqual(["", "1 min 30 s", "over"]);
   });
 
   it("bytes", () => {

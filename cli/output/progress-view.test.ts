@@ -10,6 +10,7 @@ const target = (n: number, over: Partial<TargetView> = {}): TargetView => ({
   step: "in-ram",
   stepsDone: 5,
   stepsTotal: 12,
+  skipped: [],
   percent: null,
   waitingOn: null,
   dueAt: null,

@@ -10,6 +10,7 @@ const target = (over: Partial<TargetView>): TargetView => ({
   step: "write-image",
   stepsDone: 8,
   stepsTotal: 16,
+  skipped: [],
   percent: null,
   waitingOn: "the image to be written",
   dueAt: null,
@@ -52,9 +53,21 @@ describe("progress", () => {
 
   it("the totals end in the three counts, when nothing is open any more", () => {
     const targets = (["succeeded", "failed", "cancelled", "waiting"] as const).map((state) => target({ state }));
-    expect(totals({ targets })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled");
-    expect(totals({ targets: [...targets, target({}), target({ state: "queued" })] })).toBe(
-      "1 active, 1 failed, 1 waiting, 1 cancelled, 2 at work",
+    const job = { paused: null, waitingOn: null };
+    expect(totals({ ...job, targets })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled");
+    const all = [...targets, target({}), target({ state: "queued" })];
+    expect(totals({ ...job, targets: all })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled, 2 at work");
+  });
+
+  it("the totals of a paused job say who has to resume it", () => {
+    const paused = { by: "token:ann", at: 1, reason: "" };
+    expect(totals({ targets: [target({})], paused, waitingOn: "token:ann to resume the job" })).toBe(
+      "0 active, 0 failed, 0 waiting, 1 at work; paused, for token:ann to resume the job",
     );
+  });
+
+  it("says until when a person is waited for", () => {
+    const waiting = target({ state: "waiting", waitingOn: "a person to look", dueAt: Date.UTC(2026, 11, 2, 11) });
+    expect(progressLine(waiting, 2_000, 7, 200)).toContain("waits for a person to look; until 2026-12-02 11:00:00 UTC");
   });
 });

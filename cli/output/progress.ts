@@ -1,5 +1,5 @@
 import { isFinal, type JobView, type TargetView } from "../../shared/model/job.ts";
-import { clip, duration } from "./words.ts";
+import { clip, duration, moment } from "./words.ts";
 
 const BAR = 20;
 
@@ -36,7 +36,7 @@ function saying(target: TargetView): string {
     case "cancelled":
       return target.failure ? `${target.failure.code}: ${target.failure.detail}` : target.state;
     case "waiting":
-      return `waits for ${target.waitingOn ?? "a person"}`;
+      return `waits for ${target.waitingOn ?? "a person"}${target.dueAt === null ? "" : `; until ${moment(target.dueAt)} UTC`}`;
     case "queued":
       return "queued";
     case "running": {
@@ -63,11 +63,11 @@ export function progressLines(job: JobView, now: number, width: number, rows = N
 
 const URGENCY: readonly TargetView["state"][] = ["running", "waiting", "failed", "cancelled", "queued", "succeeded"];
 
-/** `12 active, 0 failed, 1 waiting, 11 at work`. */
-export function totals(job: Pick<JobView, "targets">): string {
+/** `12 active, 0 failed, 1 waiting, 11 at work`, and of a paused job who must let it go on. */
+export function totals(job: Pick<JobView, "targets" | "paused" | "waitingOn">): string {
   const count = (state: TargetView["state"]) => job.targets.filter((target) => target.state === state).length;
   const open = job.targets.filter((target) => !isFinal.target(target.state) && target.state !== "waiting").length;
   const cancelled = count("cancelled");
   const text = `${count("succeeded")} active, ${count("failed")} failed, ${count("waiting")} waiting`;
-  return `${text}${cancelled === 0 ? "" : `, ${cancelled} cancelled`}${open === 0 ? "" : `, ${open} at work`}`;
+  return `${text}${cancelled === 0 ? "" : `, ${cancelled} cancelled`}${open === 0 ? "" : `, ${open} at work`}${job.paused ? `; paused, for ${job.waitingOn}` : ""}`;
 }

@@ -61,6 +61,13 @@ export function jobStateOf(targets: readonly TargetState[], paused = false): Job
   return targets.every((s) => s === "cancelled") ? "cancelled" : "failed";
 }
 
+/** What an open job waits for when nobody paused it, in words; `open` targets have not ended. */
+export function jobWaitingOn(state: JobState, open: number): string | null {
+  if (isFinal.job(state)) return null;
+  const who = state === "waiting" ? "a person to decide about" : "the steps of";
+  return `${who} ${open} target${open === 1 ? "" : "s"}`;
+}
+
 /** How and why something failed, in the words of the error catalog. */
 export const Failure = z.object({ code: z.string(), detail: z.string() });
 export type Failure = z.infer<typeof Failure>;
@@ -74,6 +81,8 @@ export const TargetView = z.object({
   step: z.string().nullable(),
   stepsDone: z.number().int(),
   stepsTotal: z.number().int(),
+  /** Names of the steps that a person left out; they count as done. */
+  skipped: z.array(z.string()),
   /** 0 to 100 within the current step where the executor tells; else null. */
   percent: z.number().nullable(),
   /** In words; null once final. */

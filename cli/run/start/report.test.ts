@@ -39,6 +39,7 @@ const target = (over: Partial<TargetView> = {}): TargetView => ({
   step: null,
   stepsDone: 12,
   stepsTotal: 12,
+  skipped: [],
   percent: null,
   waitingOn: null,
   dueAt: null,

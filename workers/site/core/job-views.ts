@@ -9,7 +9,7 @@ import type {
   StepView,
   TargetView,
 } from "../../../shared/model/job.ts";
-import { isFinal } from "../../../shared/model/job.ts";
+import { isFinal, jobWaitingOn } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
 import type { Page } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
@@ -135,12 +135,14 @@ function agentWanted(sql: Sql, silent: boolean | undefined): string {
   return missing === undefined ? "an agent of the site" : `an agent (${missing})`;
 }
 
+const isAtWork = ({ state }: StepRow): boolean => state === "leased" || state === "running";
+
 export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView {
   const target = targetBody(row);
   const steps = stepsOf(seen.sql, row);
   const undone = steps.filter((s) => s.state !== "succeeded" && s.state !== "skipped");
-  // With branches the first undone step may wait for one that is at work.
-  const current = undone.find((s) => s.state !== "blocked") ?? undone[0];
+  // With branches the first undone step may wait for one that is at work, of which there is one at most (L1).
+  const current = undone.find(isAtWork) ?? undone.find((s) => s.state !== "blocked") ?? undone[0];
   const open = !isFinal.target(row.state);
   const stepDue = current ? stepDueAt(current.state, current.at, job.due_at) : job.due_at;
   return {
@@ -151,7 +153,8 @@ export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView 
     step: current ? stepBody(current).name : null,
     stepsDone: steps.length - undone.length,
     stepsTotal: steps.length,
-    percent: open && current ? seen.board.percent(current.job, current.n, current.lease) : null,
+    skipped: steps.filter((s) => s.state === "skipped").map((s) => stepBody(s).name),
+    percent: open && current && isAtWork(current) ? seen.board.percent(current.job, current.n, current.lease) : null,
     waitingOn: open ? (row.waiting_on ?? (current ? stepWaitingOn(seen, job, current) : null)) : null,
     dueAt: open ? (row.due_at ?? stepDue) : null,
     failure: parse<Failure>(row.failure),
@@ -175,7 +178,7 @@ function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "target
     priority: row.priority,
     state: row.state,
     paused: parse<JobView["paused"]>(row.paused),
-    waitingOn: jobWaitingOn(sql, row),
+    waitingOn: pausedWords(row) ?? jobWaitingOn(row.state, openTargets(sql, row)),
     dueAt: isFinal.job(row.state) ? null : row.due_at,
     createdAt: row.created_at,
     endedAt: row.ended_at,
@@ -184,19 +187,10 @@ function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "target
   };
 }
 
-/** What an open job waits for: whoever paused it, the people its targets wait for, or its targets. */
-function jobWaitingOn(sql: Sql, row: JobRow): string | null {
-  if (isFinal.job(row.state)) return null;
-  const paused = pausedWords(row);
-  if (paused !== undefined) return paused;
-  const open = sql.get<{ n: number; waiting: number }>(
-    "SELECT count(*) AS n, sum(state = 'waiting') AS waiting FROM job_target WHERE job = ? AND ended_at IS NULL",
-    row.id,
-  );
-  const { n, waiting } = open ?? { n: 0, waiting: 0 };
-  const who = row.state === "waiting" ? "a person to decide about" : "the steps of";
-  return `${who} ${row.state === "waiting" ? waiting : n} target${n === 1 ? "" : "s"}`;
-}
+const openTargets = (sql: Sql, { id, ended_at }: JobRow): number =>
+  ended_at !== null
+    ? 0
+    : (sql.get<{ n: number }>("SELECT count(*) AS n FROM job_target WHERE job = ? AND ended_at IS NULL", id)?.n ?? 0);
 
 export function jobView(seen: Seen, site: SiteRecord, id: string): Outcome<JobView> {
   const row = jobRow(seen.sql, id);

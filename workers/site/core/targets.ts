@@ -54,15 +54,16 @@ export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
   // J6: whoever cancelled the job has decided already.
   const end = ending(tx, target);
   if (end) return endTarget(tx, target, end.state, failure);
+  const dueAt = tx.now + targetLimits.waiting.limit;
   tx.sql.run(
     "UPDATE job_target SET state = 'waiting', waiting_on = ?, failure = ?, due_at = ? WHERE job = ? AND device = ?",
     waitingOn,
     JSON.stringify(failure),
-    tx.now + targetLimits.waiting.limit,
+    dueAt,
     target.job,
     target.device,
   );
-  tx.event(target.job, "target.state", { device: target.device }, { state: "waiting", waitingOn, failure });
+  tx.event(target.job, "target.state", { device: target.device }, { state: "waiting", waitingOn, dueAt, failure });
   refreshJob(tx, target.job);
 }
 
