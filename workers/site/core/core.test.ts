@@ -309,7 +309,7 @@ it("[L2] another agent takes over only after the first is long silent, and reads
   expect(w.sync({}, b).leases).toEqual([]);
   w.now += LEASE_TTL_MS + 60_000;
   const [lease] = w.sync({}, b).leases;
-  expect(lease).toMatchObject({ action: "bmc.power", resolve: true });
+  expect(lease).toMatchObject({ action: "netboot.arm", resolve: true });
 });
 
 it("[S2] a revoked agent is refused, and what it held is lost to it at once", () => {

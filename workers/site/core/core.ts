@@ -1,6 +1,7 @@
 /**
- * The site's core, and the only writer of its jobs, steps, locks and leases (J2): one command, one transaction, one reply, and effects as data. No clock, no randomness, no network
- * in here: the Durable Object, a simulation and the tests all run this same class.
+ * The site's core, and the only writer of its jobs, steps, locks and leases (J2): one command, one transaction, one
+ * reply, and effects as data. No clock, no randomness, no network in here: the Durable Object, a simulation and the tests
+ * all run this same class.
  */
 import type { Millis } from "../../../shared/deps.ts";
 import { type Outcome, ok, refuse, TurnupError } from "../../../shared/errors.ts";

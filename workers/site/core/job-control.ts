@@ -1,6 +1,7 @@
 /** What people do to a job that was accepted, beside cancelling it: pause, resume, try again, leave a step out. */
 import { isFinal } from "../../../shared/model/job.ts";
 import { isDestructive } from "../../workflows/check-plan.ts";
+import { beginAgain, isOfBoot } from "./boot-scope.ts";
 import type { Commands } from "./commands.ts";
 import { type JobRow, jobRow } from "./job-views.ts";
 import { takeLocks } from "./jobs.ts";
@@ -68,16 +69,7 @@ function reopen(tx: Tx, job: JobRow, target: TargetRow, actor: string): void {
   if (ended) mayReopen(tx, job, target);
   const steps = stepsOf(tx.sql, target);
   const again = steps.filter((s) => s.state === "failed" || s.state === "cancelled" || (ended && isOfBoot(s)));
-  for (const step of again) {
-    tx.sql.run(
-      `UPDATE step SET state = 'blocked', at = NULL, ready_at = NULL, ended_at = NULL, failures = 0, attempt = 0, resolve = ?, failure = NULL,
-         result = NULL WHERE job = ? AND n = ?`,
-      // What an earlier attempt has left behind is read first (J4).
-      step.attempt > 0 ? 1 : 0,
-      step.job,
-      step.n,
-    );
-  }
+  beginAgain(tx, again);
   tx.sql.run(
     "UPDATE job_target SET state = ?, waiting_on = NULL, due_at = NULL, failure = NULL, ended_at = NULL WHERE job = ? AND device = ?",
     target.started_at === null ? "queued" : "running",
@@ -92,8 +84,6 @@ function reopen(tx: Tx, job: JobRow, target: TargetRow, actor: string): void {
   tx.event(target.job, "target.retry", { device: target.device }, { actor, from: target.state });
   readyMet(tx, target);
 }
-
-const isOfBoot = (step: StepRow): boolean => step.state !== "skipped" && stepBody(step).boot === true;
 
 /** A target that had ended left its device to others: it must still be the one that was planned. */
 function mayReopen(tx: Tx, job: JobRow, target: TargetRow): void {

@@ -6,6 +6,7 @@ import type { Millis } from "../../../shared/deps.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import type { SqlValue } from "../../../shared/sql.ts";
 import { type AgentRow, leaseUntil } from "./agent-rows.ts";
+import { stepFor } from "./boot-scope.ts";
 import { Places } from "./caps.ts";
 import { mayStart } from "./guards.ts";
 import { mayHaveTarget, TAKEOVER_MS } from "./handover.ts";
@@ -76,7 +77,7 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
       // A lost attempt has kept its place.
       const fresh = step.state === "ready";
       if (!target || (fresh && places.full(step) !== undefined) || !mayTake(tx, board, step, target, agent)) continue;
-      out.push(lease(tx, step, target, agent));
+      out.push(lease(tx, stepFor(tx, step, target, agent.id), target, agent));
       if (fresh) places.take(step);
     }
   };

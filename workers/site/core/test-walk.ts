@@ -46,6 +46,8 @@ interface StepFact {
   state: StepState;
   lease: string | null;
   epoch: number | null;
+  /** 1 if its result lives in the boot. */
+  boot: number | null;
 }
 interface TargetFact {
   job: string;
@@ -279,8 +281,6 @@ export class RandomWalk {
     });
     for (const lease of reply.leases) {
       if (!open) throw new Error(`a step started without a permit: ${lease.name}`);
-      if (this.#succeeded.has(`${lease.job}/${lease.step}`))
-        throw new Error(`${lease.name} is run again after it succeeded`);
       // L2: a target stays with its agent while that one is there.
       const owner = this.#owners.get(`${lease.job}/${lease.target.device}`);
       if (owner && owner !== agent && !owner.revoked && owner.heardAt + LEASE_TTL_MS > w.now)
@@ -397,9 +397,16 @@ export class RandomWalk {
       throw new Error("a step is open in an ended target");
     const steps = sql.all<StepFact>(
       all
-        ? "SELECT job, n, device, state, lease, epoch FROM step"
-        : "SELECT s.job, s.n, s.device, s.state, s.lease, s.epoch FROM lock l JOIN step s ON s.job = l.job AND s.device = l.device",
+        ? "SELECT job, n, device, state, lease, epoch, json_extract(body, '$.boot') AS boot FROM step"
+        : "SELECT s.job, s.n, s.device, s.state, s.lease, s.epoch, json_extract(s.body, '$.boot') AS boot FROM lock l JOIN step s ON s.job = l.job AND s.device = l.device",
     );
+    // A boot that ended, or whose agent is gone, takes what was done in it along.
+    for (const { job, device } of sql.all<{ job: string; device: string }>(
+      "SELECT job, device FROM event WHERE kind = 'target.retry' AND at = ?",
+      this.#w.now,
+    ))
+      for (const step of steps.filter((s) => s.job === job && s.device === device && s.boot === 1))
+        this.#succeeded.delete(`${job}/${step.n}`);
     const busy = new Set<string>();
     for (const { job, n, device, epoch, state, lease } of steps) {
       if (state === "succeeded") this.#succeeded.add(`${job}/${n}`);

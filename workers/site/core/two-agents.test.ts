@@ -170,3 +170,45 @@ it("an agent that answered a part before the site forgot it is not called silent
   for (let i = 0; i < 5; i++) w.alarm();
   expect(silent(w)).toEqual([]);
 });
+
+/** Lets the first agent die at this step, and the second one take over; what that one then does, and how it ends. */
+function takenOver(action: string, answer: Parameters<World["work"]>[0] = () => ({})) {
+  const { w, b, job } = worldAt(action);
+  w.now += LEASE_TTL_MS + 1;
+  w.do("tick", {});
+  w.sync({}, b);
+  w.now += LEASE_TTL_MS + LONGEST_CALL_MS;
+  const names: string[] = [];
+  w.work((lease) => {
+    names.push(lease.resolve ? `${lease.name}, reads first` : lease.name);
+    return answer(lease);
+  }, b);
+  return { w, job, names };
+}
+
+it("before the boot is armed, what the first agent has found out stays, and the other one goes on", () => {
+  const { w, job, names } = takenOver("bmc.inventory");
+  expect(names.slice(0, 2)).toEqual(["inventory, reads first", "arm-netboot"]);
+  expect(w.ask("job", { job }).state).toBe("succeeded");
+});
+
+it("[A5][L5] from then on the boot is with the agent that armed it: the other one arms its own and goes on from there", () => {
+  const { w, job, names } = takenOver("bmc.power");
+  expect(names.slice(0, 4)).toEqual([
+    "arm-netboot, reads first",
+    "boot-override, reads first",
+    "power-on, reads first",
+    "in-ram",
+  ]);
+  expect(w.ask("job", { job }).state).toBe("succeeded");
+  const retry = w.ask("events", { job, after: 0, limit: 200 }).find((e) => e.kind === "target.retry");
+  expect(retry?.data).toMatchObject({ why: "its boot was with an agent that is gone" });
+});
+
+it("[T5] a machine that the first agent had powered on is touched by no other: a person powers it off and retries", () => {
+  const { w, job, names } = takenOver("ramdisk.writeImage", ({ name }) =>
+    name === "power-on" ? { outcome: "failed", failure: { code: "machine_powered_on", detail: "" } } : {},
+  );
+  expect(names).toEqual(["arm-netboot, reads first", "boot-override, reads first", "power-on, reads first"]);
+  expect(w.ask("job", { job })).toMatchObject({ state: "waiting", targets: [{ step: "power-on" }] });
+});
