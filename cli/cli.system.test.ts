@@ -184,6 +184,47 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
     expect((await run("jobs", id)).text).toContain("cancelled");
   });
 
+  it("pauses, resumes, retries and skips, and says in words what a job waits for", async () => {
+    const planned = (await run("plan", "server.install", "compute-02", "--json")).json();
+    const { plan, hash } = planned as { plan: { id: string }; hash: string };
+    expect(await run("apply", plan.id, "--hash", hash, "--priority", "10")).toMatchObject({
+      code: 2,
+      said: expect.stringContaining("usage: --priority takes a whole number from 0 to 9."),
+    });
+    const applied = await run("apply", plan.id, "--hash", hash, "--priority", "8", "--json");
+    const { id } = applied.json() as { id: string };
+    const paused = await run("pause", id, "--reason", "the power is tested");
+    expect(paused).toMatchObject({ code: 0, out: [`Job ${id} is paused. It goes on with: turnup resume ${id}`] });
+    const shown = (await run("jobs", id)).out;
+    expect(shown[0]).toContain("paused, priority 8;");
+    expect(shown[1]).toMatch(/^Paused by \S+, \d{4}-/);
+    expect(shown[2]).toMatch(/^Waits for \S+ to resume the job \(`turnup resume \S+`\): the power is tested$/);
+    expect(shown[3]).toMatch(/^Given up if it has not ended in (29 d 23|30 d 0) h$/);
+    const explained = await run("explain", "compute-02");
+    expect(explained.text).toContain(`Would change it: \`turnup resume ${id}\` lets it go on`);
+    expect((await run("jobs")).text).toMatch(new RegExp(`${id} .* 8 +paused `));
+    expect(await run("resume", id, "--json")).toMatchObject({ code: 0 });
+
+    expect(await run("skip", id, "compute-02", "inventory")).toMatchObject({
+      code: 2,
+      said: expect.stringContaining("--reason is missing"),
+    });
+    expect(await run("skip", id, "compute-02", "prove-blank", "--reason", "haste")).toMatchObject({
+      code: 2,
+      said: expect.stringContaining("skip_refused: prove-blank proves blank"),
+    });
+    expect(await run("skip", id, "compute-02", "inventory", "--reason", "its BMC lists none")).toMatchObject({
+      code: 0,
+      out: [expect.stringContaining("compute-02 has left out inventory.")],
+    });
+    expect(await run("retry", id, "compute-02", "--watch")).toMatchObject({
+      code: 2,
+      said: expect.stringContaining("retry_refused"),
+    });
+    expect(await run("cancel", id)).toMatchObject({ code: 0 });
+    expect(await run("pause", id)).toMatchObject({ code: 2, said: expect.stringContaining("job_final") });
+  });
+
   it("[S3] a token may do what its role and sites allow, until it is revoked", async () => {
     const made = await run("token", "create", "looker", "--role", "viewer", "--site", "ams01", "--ttl", "1h", "--json");
     const { id, token } = made.json() as { id: string; token: string };

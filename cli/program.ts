@@ -4,6 +4,7 @@ import { agentCommands } from "./commands/agents.ts";
 import type { Exit } from "./commands/command.ts";
 import { deviceTypeCommands } from "./commands/device-types.ts";
 import { deviceCommands } from "./commands/devices.ts";
+import { jobControlCommands } from "./commands/job-control.ts";
 import { jobCommands } from "./commands/jobs.ts";
 import { planCommands } from "./commands/plans.ts";
 import { siteCommands } from "./commands/sites.ts";
@@ -36,6 +37,7 @@ export async function turnup(
   deviceTypeCommands(program, use);
   planCommands(program, use);
   jobCommands(program, use);
+  jobControlCommands(program, use);
   deviceCommands(program, use);
   accessCommands(program, use);
   const agent = program.command("agent").description("the agents of sites");

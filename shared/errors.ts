@@ -223,7 +223,7 @@ export const errorCatalog = {
   machine_powered_on: spec(
     0,
     "The machine is on and this agent did not power it on",
-    "A person checks what runs there, powers it off by hand, cancels and plans again (T5).",
+    "A person checks what runs there and powers it off by hand, then `turnup retry JOB`; or cancels (T5).",
   ),
   asset_in_service: spec(
     0,

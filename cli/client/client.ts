@@ -92,8 +92,11 @@ export function createClient(deps: HttpDeps) {
 
     plan: async (intent: Intent) => whole(http, await http("POST", "/v1/plans", PlanView, { body: intent })),
     getPlan: async (plan: string) => whole(http, await http("GET", path`/v1/plans/${plan}`, PlanView)),
-    apply: (plan: string, hash: string, key?: string) =>
-      http("POST", "/v1/jobs", JobView, { body: { plan, hash }, ...(key !== undefined && { key }) }),
+    apply: (
+      plan: string,
+      hash: string,
+      { key, priority }: { key?: string | undefined; priority?: number | undefined } = {},
+    ) => http("POST", "/v1/jobs", JobView, { body: { plan, hash, priority }, ...(key !== undefined && { key }) }),
 
     jobs: async (input: { site?: string; state?: JobState; limit: number }) =>
       (await http("GET", "/v1/jobs", pageOf(JobSummary), { query: input })).items,
@@ -101,6 +104,11 @@ export function createClient(deps: HttpDeps) {
     steps: (job: string) => allSteps(http, path`/v1/jobs/${job}/steps`, StepView),
     events: async (job: string, after: number) =>
       (await http("GET", path`/v1/jobs/${job}/events`, itemsOf(JobEvent), { query: { after } })).items,
+    pause: (job: string, reason: string) => http("POST", path`/v1/jobs/${job}/pause`, JobView, { body: { reason } }),
+    resume: (job: string) => http("POST", path`/v1/jobs/${job}/resume`, JobView),
+    retry: (job: string, device?: string) => http("POST", path`/v1/jobs/${job}/retry`, JobView, { body: { device } }),
+    skip: (job: string, body: { device: string; step: string; reason: string }) =>
+      http("POST", path`/v1/jobs/${job}/skip`, JobView, { body }),
     cancel: (job: string, reason: string) => http("POST", path`/v1/jobs/${job}/cancel`, JobView, { body: { reason } }),
 
     findings: (query: { site?: string; state?: "open" | "closed" }) => all(http, "/v1/findings", Finding, query),

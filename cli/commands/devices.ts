@@ -4,7 +4,7 @@ import { ApiError } from "../client/http.ts";
 import { type Cli, clientOf, usageError } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { table } from "../output/table.ts";
-import { moment, plural } from "../output/words.ts";
+import { left, moment, plural } from "../output/words.ts";
 import { does, type Exit, text } from "./command.ts";
 import { siteOrOnly } from "./which-site.ts";
 
@@ -41,6 +41,7 @@ export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }):
       if (told.step) lines.push(`Step: ${told.step}`);
       if (told.job) lines.push(`Job: ${told.job}`);
       lines.push(`Waits for: ${told.waitingOn ?? "nothing"}`);
+      if (told.dueAt !== null) lines.push(`Limit: ${moment(told.dueAt)} UTC, in ${left(told.dueAt, cli.now())}`);
       if (told.failure)
         lines.push(`Failed: ${told.failure.code}: ${told.failure.detail}`, `Next: ${told.failure.next}`);
       for (const change of told.wouldChange) lines.push(`Would change it: ${change}`);

@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { isFinal } from "../../shared/model/job.ts";
+import type { JobView } from "../../shared/model/job.ts";
 import { type Cli, clientOf } from "../context.ts";
 import { table } from "../output/table.ts";
-import { duration, moment, plural } from "../output/words.ts";
+import { duration, left, moment } from "../output/words.ts";
 import { does, type Exit, text } from "./command.ts";
 import { watchToEnd } from "./watch.ts";
 import { siteOrOnly } from "./which-site.ts";
@@ -26,56 +26,50 @@ export function jobCommands(program: Command, use: { cli: Cli; exit: Exit }): vo
     use,
     async ([id = ""], options) => watchToEnd(cli, clientOf(cli), id, options.json === true),
   );
-
-  does(
-    program
-      .command("cancel <job>")
-      .description("cancel a job; it takes effect before each target's next step")
-      .option("--reason <text>", "why, for the record", ""),
-    use,
-    async ([id = ""], options) => {
-      const job = await clientOf(cli).cancel(id, text(options, "reason") ?? "");
-      const open = job.targets.filter((target) => !isFinal.target(target.state)).length;
-      const rest =
-        open === 0
-          ? "nothing of it is still at work"
-          : `${open} of its ${plural(job.targets.length, "target")} still at a step that may not be interrupted`;
-      return { json: job, lines: [`Job ${job.id} is ${job.state}; ${rest}.`] };
-    },
-  );
 }
 
 async function jobList(cli: Cli, named: string | undefined, limit: number) {
   const client = clientOf(cli);
   const site = await siteOrOnly(client, named);
   const jobs = await client.jobs({ limit, ...(site !== undefined && { site }) });
-  const titles = ["job", "site", "workflow", "state", "succeeded", "failed", "waiting", "created (UTC)", "by"];
   const rows = jobs.map((job) => {
     const { total, succeeded, failed, waiting } = job.counts;
     return [
       job.id,
       job.siteName,
       job.workflow,
+      String(job.priority),
       job.state,
       `${succeeded}/${total}`,
       String(failed),
       String(waiting),
       moment(job.createdAt),
       job.requester,
+      job.waitingOn ?? "",
     ];
   });
+  const counts = ["succeeded", "failed", "waiting"].map((title) => ({ title, right: true }));
   return {
     json: jobs,
     lines: table(
-      titles.map((title) => ({ title })),
+      [
+        ...columns("job", "site", "workflow"),
+        { title: "priority", right: true },
+        ...columns("state"),
+        ...counts,
+        ...columns("created (UTC)", "by", "waits for"),
+      ],
       rows,
     ),
   };
 }
 
+const columns = (...titles: string[]) => titles.map((title) => ({ title }));
+
 async function oneJob(cli: Cli, id: string) {
   const client = clientOf(cli);
   const [job, steps] = await Promise.all([client.job(id), client.steps(id)]);
+  const now = cli.now();
   const nameOf = new Map(job.targets.map((target) => [target.device, target.name]));
   const targets = job.targets.map((t) => [
     t.name,
@@ -84,6 +78,7 @@ async function oneJob(cli: Cli, id: string) {
     `${t.stepsDone}/${t.stepsTotal}`,
     t.step ?? "",
     String(t.retries),
+    left(t.dueAt, now),
     t.failure ? `${t.failure.code}: ${t.failure.detail}` : (t.waitingOn ?? ""),
   ]);
   const rows = steps.map((s) => [
@@ -92,17 +87,33 @@ async function oneJob(cli: Cli, id: string) {
     s.state,
     String(s.attempt),
     s.startedAt !== null && s.finishedAt !== null ? duration(s.finishedAt - s.startedAt) : "",
+    // One that waits for others has its job's limit, which stands above.
+    s.state === "blocked" ? "" : left(s.dueAt, now),
     s.failure ? s.failure.code : (s.waitingOn ?? ""),
   ]);
-  const columns = (titles: string[]) => titles.map((title) => ({ title }));
   return {
     json: { ...job, steps },
     lines: [
-      `Job ${job.id}: ${job.workflow} at ${job.siteName}, ${job.state}; plan ${job.plan}, by ${job.requester}, ${moment(job.createdAt)} UTC`,
+      ...head(job, now),
       "",
-      ...table(columns(["target", "serial", "state", "steps", "at", "retries", "failure or waiting for"]), targets),
+      ...table(
+        columns("target", "serial", "state", "steps", "at", "retries", "limit in", "failure or waiting for"),
+        targets,
+      ),
       "",
-      ...table(columns(["target", "step", "state", "attempt", "took", "failure or waiting for"]), rows),
+      ...table(columns("target", "step", "state", "attempt", "took", "limit in", "failure or waiting for"), rows),
     ],
   };
+}
+
+/** What it is, and while it is open what it waits for, and how long it may. */
+function head(job: JobView, now: number): string[] {
+  const { id, workflow, siteName, state, priority, plan, requester, createdAt, paused, waitingOn, dueAt } = job;
+  const said = `Job ${id}: ${workflow} at ${siteName}, ${state}, priority ${priority}; plan ${plan}, by ${requester}, ${moment(createdAt)} UTC`;
+  return [
+    said,
+    ...(paused ? [`Paused by ${paused.by}, ${moment(paused.at)} UTC`] : []),
+    ...(waitingOn === null ? [] : [`Waits for ${waitingOn}`]),
+    ...(dueAt === null ? [] : [`Given up if it has not ended in ${left(dueAt, now)}`]),
+  ];
 }

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { PRIORITY_DEFAULT, PRIORITY_MAX, PRIORITY_MIN, Priority } from "../../shared/model/job.ts";
 import { type Cli, clientOf, usageError } from "../context.ts";
 import { exitCode } from "../exit.ts";
 import { planText } from "../output/plan-text.ts";
@@ -37,6 +38,10 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
       .description("run a plan by the hash that was reviewed")
       .option("--hash <hash>", "the hash, as `turnup plan` showed it (required)")
       .option("--key <key>", "Idempotency-Key: the same one never makes a second job")
+      .option(
+        "--priority <n>",
+        `${PRIORITY_MIN} to ${PRIORITY_MAX}, ${PRIORITY_DEFAULT} if left out: what goes first where places are few`,
+      )
       .option("--watch", "stay until the job has ended; the exit code tells how"),
     use,
     async ([plan = ""], options) => {
@@ -47,7 +52,8 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
           `\`turnup plan\` printed it as "Hash …" beside the plan's id: turnup apply ${plan} --hash HASH`,
         );
       const client = clientOf(cli);
-      const job = await client.apply(plan, hash, text(options, "key"));
+      const priority = priorityOf(text(options, "priority"));
+      const job = await client.apply(plan, hash, { priority, key: text(options, "key") });
       if (options.watch === true) return watchToEnd(cli, client, job.id, options.json === true);
       return {
         json: job,
@@ -55,6 +61,13 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
       } satisfies Answer;
     },
   );
+}
+
+function priorityOf(said: string | undefined): number | undefined {
+  if (said === undefined) return undefined;
+  const priority = Priority.safeParse(said.trim() === "" ? Number.NaN : Number(said));
+  if (priority.success) return priority.data;
+  throw usageError(`--priority takes a whole number from ${PRIORITY_MIN} to ${PRIORITY_MAX}.`);
 }
 
 function params(options: Options): Record<string, unknown> {

@@ -117,6 +117,8 @@ export const Explanation = z.object({
   /** "installing since 10:04:11" */
   state: z.string(),
   waitingOn: z.string().nullable(),
+  /** When what it is at must have ended (J3); null when nothing is open. */
+  dueAt: z.number().nullable(),
   /** What would change it, most likely first. */
   wouldChange: z.array(z.string()),
   job: z.string().nullable(),

@@ -108,7 +108,7 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
 
   #withPresence<K extends QueryKind>(kind: K, input: Queries[K]["in"]): Queries[K]["in"] {
     if (kind === "agents") return { ...input, presence: this.#presence() };
-    if (kind === "explain") return { ...input, agents: this.#presence() };
+    if (kind === "explain" || kind === "job" || kind === "steps") return { ...input, agents: this.#presence() };
     return input;
   }
 

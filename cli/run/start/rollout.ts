@@ -65,7 +65,7 @@ export async function rollOut(world: {
     run = { plan: view.plan.id, meter: await client.meter(site.name) } satisfies RunFile;
     await writeAtomic(paths.run, `${JSON.stringify(run)}\n`);
     // The plan's id as key: applied again after a crash, it is still one job (J1).
-    const job = await client.apply(view.plan.id, view.hash, view.plan.id);
+    const job = await client.apply(view.plan.id, view.hash, { key: view.plan.id });
     say(`Job ${job.id} is accepted.`);
     await follow(job.id);
   } else if (open.length === 0) {

@@ -1,7 +1,8 @@
 /** How agents lie in their table, and until when what they hold is theirs. */
 import type { Millis } from "../../../shared/deps.ts";
-import { LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
+import { HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS, LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import type { AgentPresence } from "./commands.ts";
 import type { StepRow } from "./step-rows.ts";
 
 export interface AgentRow {
@@ -18,6 +19,13 @@ export interface AgentRow {
 }
 export const agentRow = ({ sql }: { sql: Sql }, id: string) =>
   sql.get<AgentRow>("SELECT * FROM agent WHERE id = ?", id);
+
+/** An agent that lives is heard from more often than this, ms: by its heartbeat, or by the syncs of one without a doorbell. */
+const HEARD_MS = 2 * HEARTBEAT_MS + HEARTBEAT_TIMEOUT_MS;
+
+/** Whether none has been heard from lately; false where it is not known who is there. */
+export const allSilent = (agents: readonly AgentPresence[] | undefined, now: Millis): boolean =>
+  agents?.every(({ lastSeenAt }) => lastSeenAt === null || now - lastSeenAt > HEARD_MS) ?? false;
 
 /**
  * Why no agent can take a step of this site, in words, or undefined when one may. `silent` is what only the shell knows:

@@ -148,11 +148,14 @@ export interface Queries {
   /** Steps of the plan with n > after. */
   "plan.steps": { in: { plan: string; after: number; limit: number }; out: PlanStep[] };
   jobs: { in: PageIn & { state?: JobState | undefined }; out: Page<JobSummary> };
-  job: { in: { job: string }; out: JobView };
+  job: { in: { job: string } & Presence; out: JobView };
   /** The ETag's source alone, for a 304 without building the view. */
   "job.version": { in: { job: string }; out: { version: number } };
   /** In order; those with n > after, at most `limit` where one is given. */
-  steps: { in: { job: string; after?: number | undefined; limit?: number | undefined }; out: StepView[] };
+  steps: {
+    in: { job: string; after?: number | undefined; limit?: number | undefined } & Presence;
+    out: StepView[];
+  };
   /** Events with seq > after. */
   events: { in: { job: string; after: number; limit: number }; out: JobEvent[] };
   ledger: { in: { after: number; limit: number; subject?: string | undefined }; out: LedgerEvent[] };
@@ -182,6 +185,10 @@ export interface Queries {
 }
 export type QueryKind = keyof Queries;
 
+/** Who is there, where the caller knows: then a wait for an agent says that all are silent. */
+interface Presence {
+  agents?: AgentPresence[] | undefined;
+}
 /** What the shell knows of agents from its sockets and memory. */
 export interface AgentPresence {
   agent: string;

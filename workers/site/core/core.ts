@@ -7,6 +7,7 @@ import type { Millis } from "../../../shared/deps.ts";
 import { type Outcome, ok, refuse, TurnupError } from "../../../shared/errors.ts";
 import type { JobView } from "../../../shared/model/job.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import { allSilent } from "./agent-rows.ts";
 import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
 import { approve } from "./approvals.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
@@ -215,12 +216,14 @@ const answers: Answers = {
   },
   plan: ({ sql, now }, { plan }) => planView(sql, plan, now),
   jobs: ({ sql, site }, input) => ok(jobPage(sql, site, input)),
-  job: (at, { job }) => jobView(at, at.site, job),
+  job: (at, { job, agents }) => jobView({ ...at, silent: allSilent(agents, at.now) }, at.site, job),
   "job.version": ({ sql }, { job }) =>
     jobRow(sql, job) ? ok({ version: lastEvent(sql, job) }) : refuse("job_unknown", `There is no job ${job}.`),
   "plan.steps": ({ sql }, { plan, after, limit }) => planSteps(sql, plan, after, limit),
-  steps: (at, { job, after, limit }) =>
-    jobRow(at.sql, job) ? ok(stepViews(at, job, after, limit)) : refuse("job_unknown", `There is no job ${job}.`),
+  steps: (at, { job, agents, after, limit }) =>
+    jobRow(at.sql, job)
+      ? ok(stepViews({ ...at, silent: allSilent(agents, at.now) }, job, after, limit))
+      : refuse("job_unknown", `There is no job ${job}.`),
   events: ({ sql }, { job, after, limit }) =>
     jobRow(sql, job) ? ok(jobEvents(sql, job, after, limit)) : refuse("job_unknown", `There is no job ${job}.`),
   ledger: ({ sql }, { after, limit, subject }) => ok(readLedger(sql, after, limit, subject)),

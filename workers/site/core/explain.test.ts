@@ -40,8 +40,25 @@ it("tells who waits for a person only what that person can do today", () => {
   );
   const { waitingOn, wouldChange } = ask(w, "srv00000");
   expect(waitingOn).toContain("blank it by hand and retry, or cancel");
-  expect(wouldChange.join(" ")).toContain(`turnup cancel ${job}`);
+  expect(wouldChange).toContain(`\`turnup retry ${job} srv00000\` tries again, \`turnup cancel ${job}\` gives it up.`);
   expect([waitingOn, ...wouldChange].join(" ")).not.toMatch(/plan a (reinstall|wipe)/);
+});
+
+it("says who has to resume a paused job, by which command, and until when the step may wait", () => {
+  const w = new World(1);
+  const job = w.install(["srv00000"]);
+  w.do("job.pause", { job, actor: "token:ann", reason: "" });
+  const { waitingOn, wouldChange, dueAt } = ask(w, "srv00000");
+  expect(waitingOn).toContain("token:ann to resume the job");
+  expect(wouldChange).toEqual([`\`turnup resume ${job}\` lets it go on, \`turnup cancel ${job}\` gives it up.`]);
+  expect(dueAt).toBe(w.ask("job", { job }).targets[0]?.dueAt);
+});
+
+it("says of what failed how to try it again, from which step", () => {
+  const w = new World(1);
+  const job = w.install(["srv00000"]);
+  w.work(() => ({ outcome: "failed", failure: { code: "identity_mismatch", detail: "S2" } }));
+  expect(ask(w, "srv00000").wouldChange).toContain(`\`turnup retry ${job} srv00000\` goes on from identify.`);
 });
 
 it("says that a site has no agent, in the job too, and how to enrol one", () => {
@@ -55,8 +72,12 @@ it("says that a site has no agent, in the job too, and how to enrol one", () => 
 
 it("says that no agent has been heard from lately, also while a step is at work", () => {
   const w = new World(1);
-  w.install(["srv00000"]);
+  const job = w.install(["srv00000"]);
   const text = "no agent of site ams01 has been heard from lately";
+  const nobody = { job, agents: [] };
+  expect(w.ask("job", nobody).targets[0]?.waitingOn).toContain(text);
+  expect(w.ask("steps", nobody)[0]?.waitingOn).toContain(text);
+  expect(w.ask("job", { job }).targets[0]?.waitingOn).not.toContain(text);
   expect(ask(w, "srv00000", false).waitingOn).toContain(text);
   expect(ask(w, "srv00000").waitingOn).not.toContain(text);
   w.sync();

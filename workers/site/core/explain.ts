@@ -2,14 +2,13 @@
 import { type ErrorCode, errorCatalog, type Outcome, ok, refuse } from "../../../shared/errors.ts";
 import type { Failure, JobEvent, TargetView } from "../../../shared/model/job.ts";
 import type { Explanation } from "../../../shared/model/views.ts";
-import { HEARTBEAT_MS, HEARTBEAT_TIMEOUT_MS } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Workflow } from "../../workflows/workflow.ts";
-import { agentMissing } from "./agent-rows.ts";
+import { agentMissing, allSilent } from "./agent-rows.ts";
 import type { AgentPresence } from "./commands.ts";
 import type { FindingRow } from "./findings.ts";
 import { holdOf } from "./hold.ts";
-import { jobRow, targetView } from "./job-views.ts";
+import { type JobRow, jobRow, targetView } from "./job-views.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { type DeviceRow, deviceDoc, deviceView, findDevice } from "./rows.ts";
 import { type TargetRow, targetBody } from "./step-rows.ts";
@@ -26,13 +25,9 @@ interface Seen {
 /** Events shown: enough to see the last attempt, few enough to read. */
 const LAST_EVENTS = 12;
 
-/** An agent that lives is heard from more often than this, ms: by its heartbeat, or by the syncs of one without a doorbell. */
-const HEARD_MS = 2 * HEARTBEAT_MS + HEARTBEAT_TIMEOUT_MS;
-
 export function explain(at: Seen, name: string, agents: readonly AgentPresence[]): Outcome<Explanation> {
   const { sql, site, now } = at;
-  const silent = !agents.some(({ lastSeenAt }) => lastSeenAt !== null && now - lastSeenAt <= HEARD_MS);
-  const seen = { ...at, silent };
+  const seen = { ...at, silent: allSilent(agents, now) };
   const row = findDevice(sql, name);
   if (!row) return refuse("target_unknown", `${site.name} has no device ${name}.`);
   const device = deviceView(sql, site.id, row);
@@ -49,10 +44,11 @@ export function explain(at: Seen, name: string, agents: readonly AgentPresence[]
     device,
     state: `${row.state} since ${new Date(row.since).toISOString()}`,
     waitingOn: target?.waitingOn ?? null,
+    dueAt: target?.dueAt ?? null,
     wouldChange:
-      open && latest
-        ? whileOpen(seen, open, latest.job)
-        : [...(failure ? [nextOf(failure.code)] : []), ...whatMayStart(seen, row)],
+      open && job
+        ? whileOpen(seen, open, job)
+        : [...(failure ? [nextOf(failure.code)] : []), ...mayRetry(job, target), ...whatMayStart(seen, row)],
     job: latest?.job ?? null,
     step: open?.step ?? null,
     failure: failure && { ...failure, next: nextOf(failure.code) },
@@ -64,13 +60,27 @@ export function explain(at: Seen, name: string, agents: readonly AgentPresence[]
 const nextOf = (code: string): string =>
   Object.hasOwn(errorCatalog, code) ? errorCatalog[code as ErrorCode].next : "See the evidence on the step.";
 
+/** A target that failed may be tried again in its job, as long as no other has taken the device since. */
+const mayRetry = (job: JobRow | undefined, target: TargetView | undefined): string[] =>
+  target?.state === "failed" && job && !job.cancelled_by
+    ? [`\`turnup retry ${job.id} ${target.name}\` goes on from ${target.step ?? "its first incomplete step"}.`]
+    : [];
+
 /** What moves a device that a job holds. */
-function whileOpen({ sql, site, silent }: Seen & { silent: boolean }, target: TargetView, job: string): string[] {
+function whileOpen(
+  { sql, site, silent }: Seen & { silent: boolean },
+  target: TargetView,
+  { id, paused }: JobRow,
+): string[] {
   const { state, failure, waitingOn } = target;
   const out: string[] = [];
   if (state === "waiting")
-    out.push(`${failure ? nextOf(failure.code) : "A person decides."} \`turnup cancel ${job}\` gives it up.`);
+    out.push(
+      failure ? nextOf(failure.code) : "A person decides.",
+      `\`turnup retry ${id} ${target.name}\` tries again, \`turnup cancel ${id}\` gives it up.`,
+    );
   else if (holdOf(sql)) out.push(`An admin ends the hold of the restored site: \`turnup site release ${site.name}\`.`);
+  else if (paused !== null) out.push(`\`turnup resume ${id}\` lets it go on, \`turnup cancel ${id}\` gives it up.`);
   else if (waitingOn) out.push(`It goes on by itself once this has come: ${waitingOn}.`);
   const missing = agentMissing(sql, site.name, silent);
   if (missing !== undefined && waitingOn?.includes(missing) !== true)
