@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from "prom-client";
 export interface Metrics {
   registry: Registry;
   syncs: Counter<"outcome">;
+  refused: Counter<"code">;
   steps: Counter<"action" | "outcome">;
   bmcRequests: Counter<"outcome">;
   powerCommands: Counter<"kind">;
@@ -22,6 +23,12 @@ export function makeMetrics(): Metrics {
       name: "turnup_agent_syncs_total",
       help: "Exchanges with the control plane, by outcome.",
       labelNames: ["outcome"],
+      registers,
+    }),
+    refused: new Counter({
+      name: "turnup_agent_reports_refused_total",
+      help: "Reports that the control plane has and that changed nothing, by code.",
+      labelNames: ["code"],
       registers,
     }),
     steps: new Counter({

@@ -31,6 +31,8 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
   const calls: string[] = [];
   const sockets: { events: SocketEvents; sent: string[]; protocols: string[] }[] = [];
   const fatal: Problem[] = [];
+  const warnings: Record<string, unknown>[] = [];
+  const metrics = makeMetrics();
   const control = {
     reply: (_request: SyncRequest): Partial<SyncReply> => ({}),
     http: undefined as ((request: HttpRequest) => Promise<HttpResponse> | undefined) | undefined,
@@ -90,8 +92,8 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
     timers: time.timers,
     random: seeded(7),
     journal,
-    log: silentLog,
-    metrics: makeMetrics(),
+    log: { ...silentLog, warn: (fields, text) => void warnings.push({ ...fields, text }) },
+    metrics,
     fatal: (problem) => fatal.push(problem),
   });
   const taken: { lease: Lease; sentAt: number }[] = [];
@@ -116,6 +118,8 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
     calls,
     sockets,
     fatal,
+    warnings,
+    metrics,
     control,
     link,
     taken,
@@ -171,6 +175,24 @@ it("sends a report at once and takes the next lease with the same answer (one ro
   expect(s.syncs).toHaveLength(2);
   expect(s.taken).toMatchObject([{ lease: { id: next.id }, sentAt: s.syncs[1]?.at }]);
   expect(s.journal.attempts.unsent()).toEqual([]);
+});
+
+it("[L4] forgets a report that was refused, tells the log why, and counts it by code", async () => {
+  const s = setUp();
+  await s.start();
+  s.control.reply = ({ reports }) => ({
+    refused: reports.map(({ lease }) => ({ lease, code: "stale_epoch", detail: "Epoch 3 is lower than 4." })),
+  });
+  const id = report(s);
+  await s.time.settle();
+  expect(s.journal.attempts.unsent()).toEqual([]);
+  expect(s.warnings).toEqual([
+    { lease: id, code: "stale_epoch", text: "a report changed nothing: Epoch 3 is lower than 4." },
+  ]);
+  const counted = (await s.metrics.refused.get()).values.map(({ labels, value }) => ({ ...labels, value }));
+  expect(counted).toEqual([{ code: "stale_epoch", value: 1 }]);
+  await s.time.advance(600_000);
+  expect(s.syncs.flatMap(({ request }) => request.reports)).toHaveLength(1);
 });
 
 it("syncs once for rings that come together", async () => {

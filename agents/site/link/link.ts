@@ -182,6 +182,11 @@ export function makeLink(o: LinkOptions): Link {
   const apply = (w: LinkWork, sent: SyncRequest, sentAt: number, reply: SyncReply) => {
     token.learn(reply.now);
     o.journal.attempts.acknowledge(reply.acks);
+    // Acknowledged all the same: they would be refused again (L4). That it happened is for a person to see.
+    for (const { lease, code, detail } of reply.refused ?? []) {
+      o.metrics.refused.inc({ code });
+      o.log.warn({ lease, code }, `a report changed nothing: ${detail}`);
+    }
     if (sent.audit)
       o.journal.audits.told(
         sent.audit.window,
