@@ -102,6 +102,7 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
     });
     const shown = await run("site", "show", "ams01");
     expect(shown.text).toMatch(/compute-01 .* planned/);
+    expect(shown.out).toContain("At once: 2000 steps, 1 disruptive; 40 bmc.power, 64 ramdisk.writeImage");
   });
 
   it("prints each fault of a site file in one line, and imports nothing", async () => {

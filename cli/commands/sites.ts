@@ -42,8 +42,17 @@ export function siteCommands(program: Command, use: { cli: Cli; exit: Exit }): v
     const titles = ["device", "role", "rack", "U", "type", "serial", "state", "since (UTC)"].map((title) => ({
       title,
     }));
-    return { json: { site: view, devices }, lines: [...siteTable([view]), "", ...table(titles, rows)] };
+    return {
+      json: { site: view, devices },
+      lines: [...siteTable([view]), atOnceLine(view), "", ...table(titles, rows)],
+    };
   });
+}
+
+/** `At once: 2000 steps, 1 disruptive; 40 bmc.power, 20 ramdisk.writeImage`. */
+function atOnceLine({ atOnce: { steps, disruptive, actions } }: SiteView): string {
+  const each = Object.entries(actions ?? {}).map(([name, n]) => `${n} ${name}`);
+  return `At once: ${steps} steps, ${disruptive} disruptive${each.length > 0 ? `; ${each.join(", ")}` : ""}`;
 }
 
 function siteTable(sites: readonly SiteView[]): string[] {

@@ -1,6 +1,6 @@
 import type { PlanView } from "../../shared/model/views.ts";
 import { table } from "./table.ts";
-import { bytes, moment, plural } from "./words.ts";
+import { bytes, duration, moment, plural } from "./words.ts";
 
 /** A plan for a reviewer: steps once for machines that take the same ones, every target with the drive to be written. */
 export function planText(view: PlanView): string[] {
@@ -13,7 +13,7 @@ export function planText(view: PlanView): string[] {
   ];
   for (const { names, steps } of sameSteps(view)) {
     lines.push(names.length === plan.targets.length ? "Steps of each target:" : `Steps of ${names.join(", ")}:`);
-    const rows = steps.map((step, i) => [String(i + 1), step.name, step.action, step.touches]);
+    const rows = steps.map((step, i) => [String(i + 1), step.name, step.action, touchesOf(step)]);
     lines.push(
       ...table([{ title: "#", right: true }, { title: "step" }, { title: "action" }, { title: "touches" }], rows),
       "",
@@ -45,7 +45,7 @@ function sameSteps({ plan }: PlanView): { names: string[]; steps: Step[] }[] {
   const groups = new Map<string, { names: string[]; steps: Step[] }>();
   for (const target of plan.targets) {
     const steps = plan.steps.filter((step) => step.target === target.device).sort((a, b) => a.n - b.n);
-    const key = steps.map((step) => `${step.name} ${step.action}`).join("\n");
+    const key = steps.map((step) => `${step.name} ${step.action} ${step.deadlineSeconds ?? ""}`).join("\n");
     const group = groups.get(key);
     if (group) group.names.push(target.name);
     else
@@ -56,6 +56,9 @@ function sameSteps({ plan }: PlanView): { names: string[]; steps: Step[] }[] {
   }
   return [...groups.values()];
 }
+
+const touchesOf = ({ touches, deadlineSeconds }: Step): string =>
+  deadlineSeconds === undefined ? touches : `${touches}; may take ${duration(deadlineSeconds * 1000)}`;
 
 /** The words of one target, without what is its own: that stands in the table of targets. */
 function general(text: string, { name, bmc, boot, media }: Target): string {

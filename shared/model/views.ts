@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { assetStates, deviceStates, mediumStates } from "./lifecycle.ts";
 import { Plan } from "./plan.ts";
-import { Jurisdiction, LocationHint } from "./site.ts";
+import { AtOnce, Jurisdiction, LocationHint } from "./site.ts";
 
 export const SiteView = z.object({
   id: z.string(),
@@ -15,6 +15,8 @@ export const SiteView = z.object({
   racks: z.number().int(),
   devices: z.number().int(),
   version: z.number().int(),
+  /** How much may be at work at once: what its file says, else what the product does. */
+  atOnce: AtOnce.default({}),
   /** Grows by each restore; a lower one than the newest is fenced (L2). */
   generation: z.number().int().default(1),
   /** Restored and not yet released: nothing starts. */

@@ -14,6 +14,7 @@ const view = {
   racks: 0,
   devices: 0,
   version: 1,
+  atOnce: {},
   generation: 1,
   hold: null,
 } as const;

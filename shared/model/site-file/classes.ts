@@ -2,6 +2,7 @@ import { bayNames, type DeviceType } from "../device-type/device-type.ts";
 import { Claims, type ClassDraft, type Draft, type Port, portList } from "./draft.ts";
 import { checkNames } from "./names.ts";
 import { instead, oneOf } from "./nearest.ts";
+import { checkActions } from "./per-action.ts";
 import { driveBayForm, type HardwareClass } from "./schema.ts";
 
 /** Judges the hardware classes and resolves each to its type and all its ports. */
@@ -18,6 +19,7 @@ export function checkClasses(draft: Draft, images: ReadonlyMap<string, number>):
     checkBmcPort(draft, resolved);
     checkBootPort(draft, resolved);
     checkDrives(draft, resolved, images);
+    checkActions(entry.deadlines, `${pointer}/deadlines`, faults);
     if (!classes.has(entry.name) && !faults.broken(`${pointer}/name`)) classes.set(entry.name, resolved);
   });
   return classes;

@@ -20,6 +20,7 @@ export function resolveSite(file: SiteFile, devices: readonly DeviceDraft[]): Re
       ...(entry.gateway === undefined ? {} : { gateway: addressOf(entry.gateway) }),
     })),
     images: file.images ?? [],
+    ...(file.atOnce === undefined ? {} : { atOnce: file.atOnce }),
     devices: devices.map(resolveDevice),
     cables: (file.cables ?? []).map(({ a, b }) => ({ a: must(parseEnd(a), a), b: must(parseEnd(b), b) })),
   };
@@ -75,7 +76,7 @@ function installOf(
   hardware: ClassDraft,
   { asset, interfaces, deviceType }: ResolvedDevice,
 ): NonNullable<ResolvedDevice["install"]> {
-  const { bootPort, systemDrive, image, cpus, memory } = hardware.entry;
+  const { bootPort, systemDrive, image, cpus, memory, deadlines } = hardware.entry;
   const bmc = must(entry.bmc, `${label} bmc`);
   const scheme = bmc.scheme ?? "https";
   const bom: Bom = {
@@ -98,5 +99,6 @@ function installOf(
     systemDrive: must(asset.media.find((medium) => medium.bay === systemDrive)?.serial, `${label} ${systemDrive}`),
     image,
     bom,
+    ...(deadlines === undefined ? {} : { deadlines }),
   };
 }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { actions } from "../../actions/index.ts";
 import { Jurisdiction, LocationHint } from "../site.ts";
 
 /**
@@ -53,6 +54,13 @@ const Port = z.strictObject({
   name: text("Name of the port, as cables will call it", "OCP 1"),
   type: text("Type in NetBox's words, as 25gbase-x-sfp28", "25gbase-x-sfp28"),
 });
+
+/** A number for some actions; editors offer their names, and `checkActions` says which one was meant. */
+const perAction = (least: number, most: number, description: string) =>
+  z
+    .record(z.string().min(1).max(limits.text), z.number().int().min(least).max(most))
+    .meta({ description, propertyNames: { enum: Object.keys(actions) } });
+const places = (most: number, description: string) => z.number().int().min(1).max(most).describe(description);
 
 export const SiteHead = z.strictObject({
   name: formed("Name of the site: 2 to 31 lower-case letters, digits and hyphens", "^[a-z][a-z0-9-]{1,30}$", "ams01"),
@@ -127,8 +135,19 @@ export const HardwareClass = z.strictObject({
   bootPort: text("The port that boots from the network", "OCP 1"),
   systemDrive: text("Bay of the drive that takes the image", "Bay 0"),
   image: text("One of `images`", "ubuntu-24.04.img"),
+  deadlines: perAction(
+    60,
+    86_400,
+    "Seconds that an action may take on this hardware, where its own deadline does not fit",
+  ).optional(),
 });
 export type HardwareClass = z.infer<typeof HardwareClass>;
+
+const AtOnceEntry = z.strictObject({
+  steps: places(10_000, "Steps in all").optional(),
+  disruptive: places(1_000, "Steps that take a machine out of service").optional(),
+  actions: perAction(1, 10_000, "Steps of one action, by its name").optional(),
+});
 
 export const Vlan = z.strictObject({
   name: name("VLAN", "management"),
@@ -242,6 +261,7 @@ export const SiteFile = z
       limits.small,
       "What machines are made of: device type plus parts",
     ).optional(),
+    atOnce: AtOnceEntry.optional().describe("How much may be at work at once at the site"),
     vlans: bounded(Vlan, 4094, "VLANs").optional(),
     prefixes: bounded(Prefix, 5_000, "Networks; every address must lie in one").optional(),
     racks: bounded(Rack, limits.racks, "Racks"),

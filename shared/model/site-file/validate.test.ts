@@ -150,6 +150,15 @@ it("reads labels as they are printed: capital MACs and long IPv6", () => {
   expect(result.value.devices[1]?.install?.bmc).toMatchObject({ mac: "02:00:00:aa:bb:cc", address: "fd00:20::10" });
 });
 
+it("takes over how much may be at work at once, and how long actions may take on a hardware class", () => {
+  const document = set(site(), "atOnce", { steps: 500, actions: { "ramdisk.writeImage": 20 } });
+  set(document as object, "hardwareClasses.0.deadlines", { "ramdisk.await": 2700 });
+  const result = judge(document);
+  if (!result.ok) expect.fail(JSON.stringify(result.problem.errors));
+  expect(result.value.atOnce).toEqual({ steps: 500, actions: { "ramdisk.writeImage": 20 } });
+  expect(result.value.devices[1]?.install?.deadlines).toEqual({ "ramdisk.await": 2700 });
+});
+
 /** One fault planted, one fault found: path, value, code, pointer, and what the advice must say. */
 const single: [path: string, value: unknown, code: string, pointer: string, write: string | RegExp][] = [
   // Shape
@@ -163,6 +172,38 @@ const single: [path: string, value: unknown, code: string, pointer: string, writ
   ["site.locationHint", "wuer", "value_not_allowed", "/site/locationHint", /^weur \(one of wnam/],
   ["schema", "turnup/site/v2", "value_not_allowed", "/schema", /turnup\/site\/v1/],
   ["devices.0", "n0", "wrong_type", "/devices/0", /a mapping/],
+  // Actions
+  [
+    "atOnce",
+    { actions: { "ramdisk.writeImages": 20 } },
+    "action_unknown",
+    "/atOnce/actions/ramdisk.writeImages",
+    "ramdisk.writeImage",
+  ],
+  ["atOnce", { actions: { "bmc.power": 0 } }, "value_out_of_range", "/atOnce/actions/bmc.power", /at least 1/],
+  ["atOnce", { disruptive: 5_000 }, "value_out_of_range", "/atOnce/disruptive", /at most 1000/],
+  ["atOnce", { step: 1 }, "unknown_key", "/atOnce/step", "steps"],
+  [
+    "hardwareClasses.0.deadlines",
+    { "ramdisk.wait": 2700 },
+    "action_unknown",
+    "/hardwareClasses/0/deadlines/ramdisk.wait",
+    "ramdisk.await",
+  ],
+  [
+    "hardwareClasses.0.deadlines",
+    { "os.firstBoot": 45 },
+    "value_out_of_range",
+    "/hardwareClasses/0/deadlines/os.firstBoot",
+    /at least 60/,
+  ],
+  [
+    "hardwareClasses.0.deadlines",
+    { "os.firstBoot": "45m" },
+    "wrong_type",
+    "/hardwareClasses/0/deadlines/os.firstBoot",
+    /a number/,
+  ],
   // Names
   ["site.name", "AMS 01", "name_malformed", "/site/name", "ams-01"],
   ["devices.2.name", "N2_", "name_malformed", "/devices/2/name", "n2"],

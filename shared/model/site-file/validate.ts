@@ -9,6 +9,7 @@ import { Faults, MAX_FAULTS } from "./faults.ts";
 import { checkImages, checkSite } from "./head.ts";
 import { checkNames } from "./names.ts";
 import { checkNetworks } from "./network.ts";
+import { checkActions } from "./per-action.ts";
 import { checkRacks } from "./racks.ts";
 import { resolveSite } from "./resolve.ts";
 import { SiteFile } from "./schema.ts";
@@ -41,6 +42,7 @@ export function validateSiteFile(
 function check(draft: Draft) {
   const images = checkImages(draft);
   checkSite(draft);
+  checkActions(draft.file.atOnce?.actions, "/atOnce/actions", draft.faults);
   const networks = checkNetworks(draft);
   checkNames(draft.file.racks, "/racks", draft.faults);
   const classes = checkClasses(draft, images);

@@ -80,3 +80,16 @@ function hold(lease: Lease): string {
   held.push(lease.id);
   return lease.target.name;
 }
+
+it("shows what holds at the site: its file's numbers, else the product's", () => {
+  expect(new World(1).ask("site", {}).atOnce).toEqual({
+    steps: 2_000,
+    disruptive: 1,
+    actions: { "bmc.power": 40, "ramdisk.writeImage": 64 },
+  });
+  expect(world(1, { disruptive: 3, actions: { "ramdisk.writeImage": 20 } }).ask("site", {}).atOnce).toEqual({
+    steps: 2_000,
+    disruptive: 3,
+    actions: { "bmc.power": 40, "ramdisk.writeImage": 20 },
+  });
+});

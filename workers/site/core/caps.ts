@@ -1,5 +1,6 @@
 /** How much may be at work at once (G5): steps in all, disruptive steps, and steps of one action; per site. */
-import { actions, isActionName } from "../../../shared/actions/index.ts";
+import type { ActionSpec } from "../../../shared/actions/action.ts";
+import { actions } from "../../../shared/actions/index.ts";
 import type { AtOnce } from "../../../shared/model/site.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { StepRow } from "./step-rows.ts";
@@ -13,17 +14,30 @@ const DISRUPTIVE_AT_ONCE = 1;
 /** Kept beside the site file's text, so that a sync need not read all of that. */
 export const setCaps = (tx: Tx, caps: AtOnce | undefined): void => writeMeta(tx.sql, "caps", caps ?? {});
 
+/** What holds at the site, defaults and all. */
+export function capsOf(sql: Sql): Required<AtOnce> {
+  const said = readMeta<AtOnce>(sql, "caps") ?? {};
+  const own = Object.entries(actions).flatMap(([name, spec]: [string, ActionSpec]) =>
+    spec.atOnce === undefined ? [] : [[name, spec.atOnce]],
+  );
+  return {
+    steps: said.steps ?? STEPS_AT_ONCE,
+    disruptive: said.disruptive ?? DISRUPTIVE_AT_ONCE,
+    actions: { ...Object.fromEntries(own), ...said.actions },
+  };
+}
+
 type Counted = Pick<StepRow, "action" | "disruptive">;
 
 /** The places at a site at one moment. A lost attempt keeps its place until it was read: it may still be in a call. */
 export class Places {
-  readonly #caps: AtOnce;
+  readonly #caps: Required<AtOnce>;
   readonly #actions = new Map<string, number>();
   #steps = 0;
   #disruptive = 0;
 
   constructor(sql: Sql) {
-    this.#caps = readMeta<AtOnce>(sql, "caps") ?? {};
+    this.#caps = capsOf(sql);
     const rows = sql.all<Counted & { n: number }>(
       `SELECT action, disruptive, count(*) AS n FROM step INDEXED BY step_work
        WHERE state IN ('leased', 'running', 'unknown') GROUP BY action, disruptive`,
@@ -39,12 +53,11 @@ export class Places {
 
   /** The full cap that keeps a step from starting, in words; undefined if there is a place for it. */
   full({ action, disruptive }: Counted): string | undefined {
-    const inAll = this.#caps.steps ?? STEPS_AT_ONCE;
+    const { steps: inAll, disruptive: disrupting, actions } = this.#caps;
     if (this.#steps >= inAll) return `a free place: ${inAll} steps are at work at the site`;
-    const disrupting = this.#caps.disruptive ?? DISRUPTIVE_AT_ONCE;
     if (disruptive === 1 && this.#disruptive >= disrupting)
       return `a free place: ${disrupting} disruptive step${disrupting === 1 ? " is" : "s are"} at work at the site`;
-    const own = this.#capOf(action);
+    const own = actions[action];
     if (own !== undefined && (this.#actions.get(action) ?? 0) >= own)
       return `a free place: ${own} × ${action} are at work at the site`;
     return undefined;
@@ -53,9 +66,5 @@ export class Places {
   /** Actions of which no more may start now. */
   fullActions(): string[] {
     return [...this.#actions.keys()].filter((action) => this.full({ action, disruptive: 0 }) !== undefined);
-  }
-
-  #capOf(action: string): number | undefined {
-    return this.#caps.actions?.[action] ?? (isActionName(action) ? actions[action].atOnce : undefined);
   }
 }

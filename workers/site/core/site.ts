@@ -4,6 +4,7 @@ import { ok, refuse } from "../../../shared/errors.ts";
 import type { ResolvedSite } from "../../../shared/model/site.ts";
 import type { SiteView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
+import { capsOf } from "./caps.ts";
 import type { Commands } from "./commands.ts";
 import { generationOf, holdView } from "./hold.ts";
 import { record } from "./ledger.ts";
@@ -44,6 +45,7 @@ export function siteView(sql: Sql, site: SiteRecord): SiteView {
     ...site,
     racks: racks.length,
     devices: count,
+    atOnce: capsOf(sql),
     generation: generationOf(sql),
     hold: holdView(sql, site),
   };
