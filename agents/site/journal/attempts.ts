@@ -2,6 +2,7 @@ import type { Millis } from "../../../shared/deps.ts";
 import type { Lease, Report } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Deferred } from "./deferred.ts";
+import { KEEP_PAST_MS, toPast } from "./past.ts";
 
 export type Admission = "fresh" | "known" | "stale";
 
@@ -29,7 +30,7 @@ export function attempts(sql: Sql, later: Deferred): Attempts {
     sql.get("SELECT 1 FROM attempt WHERE lease = ?1 UNION ALL SELECT 1 FROM report WHERE lease = ?1", lease) !==
     undefined;
   const finish = (report: Report): void => {
-    sql.run("DELETE FROM attempt WHERE lease = ?", report.lease);
+    toPast(sql, report.lease, report.outcome);
     sql.run("INSERT OR REPLACE INTO report (lease, body) VALUES (?, ?)", report.lease, JSON.stringify(report));
   };
 
@@ -56,11 +57,14 @@ export function attempts(sql: Sql, later: Deferred): Attempts {
   return {
     begin(leases, now) {
       if (leases.length === 0) return [];
-      return later.flushWith(() => leases.map((lease) => admit(lease, now)));
+      return later.flushWith(() => {
+        sql.run("DELETE FROM past WHERE at < ?", now - KEEP_PAST_MS);
+        return leases.map((lease) => admit(lease, now));
+      });
     },
     current: (device, epoch) => highest(device) <= epoch,
     finish: (report) => later.add(() => finish(report)),
-    drop: (lease) => later.add(() => sql.run("DELETE FROM attempt WHERE lease = ?", lease)),
+    drop: (lease) => later.add(() => toPast(sql, lease, "dropped")),
     acknowledge(leases) {
       if (leases.length === 0) return;
       later.add(() =>

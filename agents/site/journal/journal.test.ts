@@ -117,3 +117,38 @@ it("makes commits durable for all who wait, and refuses once closed", async () =
   sql.close();
   await expect(sql.durable()).rejects.toThrow("closed");
 });
+
+it("tells its attempts from an epoch on in pages: ended, dropped and in flight", () => {
+  const { attempts, past } = fresh();
+  const all = Array.from({ length: 1_203 }, (_, i) => lease("bmc.identify", { id: `p${i}`, epoch: 10 + (i >> 1) }));
+  attempts.begin(all, 1);
+  for (const l of all.slice(0, 1_200)) attempts.finish({ ...report(l), outcome: "failed" });
+  attempts.drop("p1200");
+  attempts.acknowledge(all.slice(0, 600).map((l) => l.id));
+  const ask = { generation: 2, from: 11 };
+  const told: { lease: string; outcome: string }[] = [];
+  const pages: number[] = [];
+  for (let page = past.page(ask); ; ) {
+    told.push(...page.attempts);
+    pages.push(page.attempts.length);
+    expect(page).toMatchObject({ ...ask, epoch: 611 });
+    const last = page.attempts.at(-1);
+    if (page.complete || !last) break;
+    page = past.page({ ...ask, after: { epoch: last.epoch, lease: last.lease } });
+  }
+  expect(pages).toEqual([500, 500, 201]);
+  expect(new Set(told.map((t) => t.lease))).toEqual(new Set(all.slice(2).map((l) => l.id)));
+  const outcomes = Map.groupBy(told, (t) => t.outcome);
+  expect(outcomes.get("failed")).toHaveLength(1_198);
+  expect(outcomes.get("dropped")).toMatchObject([{ lease: "p1200" }]);
+  expect(outcomes.get("in flight")).toHaveLength(2);
+});
+
+it("forgets past attempts after a month, when a new one begins", () => {
+  const { attempts, past } = fresh();
+  const [old, young] = [lease("bmc.identify"), lease("bmc.identify")];
+  attempts.begin([old], 0);
+  attempts.finish(report(old));
+  attempts.begin([young], 31 * 86_400_000);
+  expect(past.page({ generation: 2, from: 0 }).attempts).toMatchObject([{ lease: young.id }]);
+});

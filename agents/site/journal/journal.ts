@@ -4,6 +4,7 @@ import { type Audits, audits } from "./audits.ts";
 import { type Boots, boots } from "./boots.ts";
 import { deferred } from "./deferred.ts";
 import { type Machines, machines } from "./machines.ts";
+import { type Past, past } from "./past.ts";
 import { migrate } from "./schema.ts";
 
 /** The agent's memory on its own disk: what must survive a SIGKILL at any moment (A2). */
@@ -12,6 +13,7 @@ export interface Journal {
   boots: Boots;
   machines: Machines;
   audits: Audits;
+  past: Past;
   /** Writes what may wait: before the process ends. */
   flush(): void;
   /** A2: resolves when what was written before is safe from a power cut; awaited between an intent and its effect. */
@@ -26,7 +28,7 @@ export interface Journal {
     delete(bmc: string): void;
   };
 }
-export type MetaName = "agent" | "site" | "siteName";
+export type MetaName = "agent" | "site" | "siteName" | "generation" | "head";
 
 export function openJournal(sql: Sql, durable: () => Promise<void>): Journal {
   migrate(sql);
@@ -36,6 +38,7 @@ export function openJournal(sql: Sql, durable: () => Promise<void>): Journal {
     boots: boots(sql),
     machines: machines(sql, later),
     audits: audits(sql, later),
+    past: past(sql, later),
     flush: later.flush,
     durable,
     transact: (work) => {

@@ -27,6 +27,11 @@ const migrations: readonly string[] = [
      PRIMARY KEY (audit_window, device)) WITHOUT ROWID;
    CREATE TABLE unknown (mac TEXT PRIMARY KEY, seen TEXT NOT NULL, at INTEGER NOT NULL, told INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
    CREATE TABLE bmc_session (bmc TEXT PRIMARY KEY, location TEXT NOT NULL) WITHOUT ROWID;`,
+  `CREATE TABLE past (
+     epoch INTEGER NOT NULL, lease TEXT NOT NULL, job TEXT NOT NULL, step INTEGER NOT NULL, device TEXT NOT NULL,
+     outcome TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (epoch, lease)
+   ) WITHOUT ROWID;
+   CREATE INDEX past_at ON past (at);`,
 ];
 
 /** Brings the journal to the newest schema. */

@@ -410,3 +410,40 @@ it("gives a drain up in time when the control plane is gone", async () => {
   await s.time.advance(5000);
   expect(await drained).toBe(false);
 });
+
+it("[L2] uses nothing of a reply of an older generation, and tries again", async () => {
+  const s = setUp();
+  await s.start();
+  s.control.reply = () => ({ generation: 2 });
+  s.link.wake("report");
+  await s.time.settle();
+  s.control.reply = () => ({ leases: [lease("bmc.power")] });
+  const id = report(s);
+  await s.time.settle();
+  expect(s.taken).toEqual([]);
+  expect(s.journal.attempts.unsent()).toEqual([id]);
+  expect(s.link.status().failing).toContain("generation 1");
+  s.control.reply = () => ({ generation: 2 });
+  await s.time.advance(60_000);
+  expect(s.journal.attempts.unsent()).toEqual([]);
+  expect(s.link.status().failing).toBeNull();
+  expect(s.syncs.at(-1)?.request.generation).toBe(2);
+});
+
+it("answers a restored site that asks for its journal at once, and then waits as usual", async () => {
+  const s = setUp();
+  const id = report(s);
+  s.control.reply = ({ journal }) => ({
+    generation: 2,
+    hold: true,
+    ...(journal?.complete !== true && { journal: { generation: 2, from: 1 } }),
+  });
+  await s.start();
+  expect(s.syncs).toHaveLength(2);
+  expect(s.syncs[1]?.request.journal).toMatchObject({
+    complete: true,
+    attempts: [{ lease: id, outcome: "succeeded" }],
+  });
+  await s.time.advance(100_000);
+  expect(s.syncs).toHaveLength(2);
+});

@@ -4,7 +4,8 @@
  *  2. A report leaves the journal only when its lease id was acknowledged (L6).
  *  3. A lease's time counts from the moment before its request was sent (L3).
  *  4. After a failure nothing is sent before the backoff has passed, but when the doorbell connects or at a drain.
- *  5. With the doorbell up and nothing to say there is one request per safety interval.
+ *  5. A reply of an older generation of the site, or of a ledger that was set back, is not used (L2, E1).
+ *  6. With the doorbell up and nothing to say there is one request per safety interval.
  */
 import type { Clock, Random } from "../../../shared/deps.ts";
 import type { Problem } from "../../../shared/errors.ts";
@@ -12,6 +13,7 @@ import {
   AGENT_PROTOCOL,
   EnrollReply,
   type EnrollRequest,
+  type JournalAsk,
   type Lease,
   POLL_BUSY_MS,
   POLL_IDLE_MS,
@@ -28,6 +30,7 @@ import type { Metrics } from "../metrics.ts";
 import { backoff } from "./backoff.ts";
 import { type Doorbell, doorbell, type OpenSocket } from "./doorbell.ts";
 import { exchange } from "./exchange.ts";
+import { succession } from "./succession.ts";
 import { type AgentKey, tokens } from "./token.ts";
 import { type WakeReason, wakes } from "./wakes.ts";
 
@@ -93,6 +96,9 @@ export function makeLink(o: LinkOptions): Link {
   const bell = wakes(o.timers);
   const token = tokens(o.key, o.clock, o.random);
   const retry = backoff(o.random);
+  const site = succession(o.journal, o.clock);
+  /** What a restored site asked of the journal in its last reply. */
+  let asked: JournalAsk | undefined;
   let work: LinkWork | undefined;
   let ring: Doorbell | undefined;
   let stopped = false;
@@ -176,6 +182,8 @@ export function makeLink(o: LinkOptions): Link {
       ...(audit && { audit }),
       ...(unknown.length > 0 && { unknown }),
       ...(refs.length > 0 && { boots: refs }),
+      ...site.told(),
+      ...(asked && { journal: o.journal.past.page(asked) }),
     };
   };
 
@@ -201,7 +209,8 @@ export function makeLink(o: LinkOptions): Link {
       o.journal.audits.ask(reply.audit.window, reply.audit.targets);
       w.auditAsked();
     }
-    if (reply.more || unsent().length > 0) bell.wake("more");
+    asked = reply.journal;
+    if (reply.more || asked || unsent().length > 0) bell.wake("more");
     else if (o.journal.audits.untold(1)) bell.wake("audit");
     schedule(reply.nextPollMs);
   };
@@ -226,6 +235,8 @@ export function makeLink(o: LinkOptions): Link {
     const done = await exchange(o.http, `${base}/agent/v1/sync`, body, SyncReply, bearer);
     if (done.kind === "fatal") return fatal(done.problem);
     if (done.kind === "retry") return failed(done.why, done.unauthenticated, done.date);
+    const refused = site.refuses(done.value);
+    if (refused !== undefined) return failed(`the reply is not used: ${refused}`, false, undefined);
     o.metrics.syncs.inc({ outcome: "ok" });
     if (failing !== null) o.log.info({}, "the control plane answers again");
     failing = null;
