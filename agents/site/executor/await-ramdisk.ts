@@ -6,6 +6,7 @@ import { bootOf, checkInside, openBoot } from "./boots.ts";
 import { ensureBoot } from "./ensure-boot.ts";
 import { ensurePower } from "./ensure-power.ts";
 import { mayDisrupt } from "./guard.ts";
+import { patience } from "./patience.ts";
 import type { Step, World } from "./step.ts";
 
 /** How often one attempt sets override and power anew. */
@@ -21,8 +22,9 @@ type AwaitStep = Step<"ramdisk.await">;
  */
 export async function awaitRamdisk(step: AwaitStep, world: World): Promise<Outcome<{ phonedHomeAt: number }>> {
   const { timing } = world.config;
-  const fetchMs = hardwareMs(timing, timing.bootFetchSeconds);
-  const helloMs = hardwareMs(timing, timing.ramdiskSeconds);
+  const longer = patience(step.lease);
+  const fetchMs = hardwareMs(timing, timing.bootFetchSeconds * longer);
+  const helloMs = hardwareMs(timing, timing.ramdiskSeconds * longer);
   let boot = bootOf(step, world);
   let since = world.clock.now();
   for (let rescues = 0; ; rescues++) {

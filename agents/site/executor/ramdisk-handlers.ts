@@ -13,6 +13,7 @@ import { differenceWords } from "./bmc-handlers.ts";
 import { bootOf, checkInside, openBoot } from "./boots.ts";
 import { ensurePower } from "./ensure-power.ts";
 import { mayDisrupt, refuseInService } from "./guard.ts";
+import { patience } from "./patience.ts";
 import { type Handlers, type Step, Stopped, type World } from "./step.ts";
 
 /** A RAM environment polls at least every 20 s; this long without a word is silence, ms. Software's own time: not divided. */
@@ -161,7 +162,7 @@ export const ramdiskHandlers: Pick<
       const at = await world.signals.until(
         bootKey(boot.id),
         seen,
-        hardwareMs(timing, timing.firstBootSeconds, 15_000),
+        hardwareMs(timing, timing.firstBootSeconds * patience(step.lease), 15_000),
         step.signal,
       );
       if (at !== undefined) return ok({ phonedHomeAt: at });

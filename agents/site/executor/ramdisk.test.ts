@@ -87,6 +87,20 @@ it("sets override and power anew when the machine never asked for its boot scrip
   });
 });
 
+it("leaves a machine in POST for as long as its hardware class says that it may take", async () => {
+  const w = fakeWorld();
+  const nonce = await armed(w);
+  take(w, lease("bmc.power"));
+  await w.time.settle();
+  const l = take(w, lease("ramdisk.await", { deadlineMs: 5_400_000 }));
+  await pass(w, 1_500_000);
+  expect(w.bmc.state.log.filter((x) => x.includes("ComputerSystem.Reset 204"))).toHaveLength(1);
+  await w.get(`/boot/ipxe?mac=${MAC}`);
+  await hello(w, nonce);
+  await w.time.settle();
+  expect(report(w, l)).toMatchObject({ outcome: "succeeded" });
+});
+
 it("leaves a machine alone that has asked for its boot script (lesson C7), then starts it anew with a fresh nonce", async () => {
   const w = fakeWorld();
   const nonce = await armed(w);
