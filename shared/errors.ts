@@ -153,7 +153,7 @@ export const errorCatalog = {
   skip_refused: spec(
     409,
     "This step may not be skipped",
-    "A later step rests on what it proves or does; mend the cause and retry, or cancel.",
+    "See the detail; mend the cause and `turnup retry JOB`, or `turnup cancel JOB`.",
   ),
   need_failed: spec(
     0,

@@ -107,11 +107,13 @@ function events(sql: Sql, target: TargetRow): Explanation["lastEvents"] {
   );
   const requester = jobRow(sql, target.job)?.requester;
   return rows.reverse().map(({ at, kind, step, data }) => {
-    const { failure, state, attempt, resolve } = JSON.parse(data) as {
+    const { failure, state, attempt, resolve, actor, reason } = JSON.parse(data) as {
       failure?: Failure;
       state?: string;
       attempt?: number;
       resolve?: boolean;
+      actor?: string;
+      reason?: string;
     };
     const words = [
       kind,
@@ -119,6 +121,7 @@ function events(sql: Sql, target: TargetRow): Explanation["lastEvents"] {
       state,
       attempt !== undefined && attempt > 1 && `try ${attempt}`,
       resolve && "reads the state first",
+      actor && `by ${actor}${reason ? `: ${reason}` : ""}`,
       failure && `${failure.code}: ${failure.detail}`,
     ];
     const text = words.filter((w): w is string => typeof w === "string").join(" ");
