@@ -6,6 +6,8 @@ import { ensureInstalled, nodeOf, root, runChild } from "./install.mjs";
 const COMMANDS = {
   start: ["cli/run/start.ts"],
   test: ["node_modules/vitest/vitest.mjs", "run"],
+  sim: ["lab/simulation/main.ts"],
+  "sim:mutants": ["lab/simulation/mutants-main.ts"],
 };
 
 const [name, ...rest] = process.argv.slice(2);

@@ -69,7 +69,8 @@ export function clean(tx: Tx, check: Check, object: string): boolean {
   const row = findingRow(tx.sql, check, object);
   if (row?.state !== "open") return false;
   const closes = row.clean + 1 >= CLEAN_READS;
-  const version = row.version + 1;
+  // A first clean read shows nowhere, so it is no new version: one that is not sent would leave the read model behind (E3).
+  const version = closes ? row.version + 1 : row.version;
   tx.sql.run(
     `UPDATE finding SET clean = clean + 1, version = ?, state = ?, closed_at = ? WHERE "check" = ? AND object = ?`,
     version,

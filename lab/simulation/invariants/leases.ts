@@ -1,0 +1,89 @@
+/** L1, L2, J4, J6, G5, G6: what must hold in the transaction that leases a step, and in one that takes it back. */
+import { actions, isActionName } from "../../../shared/actions/index.ts";
+import type { SyncReply } from "../../../shared/protocol/agent.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import { readMeta } from "../../../workers/site/core/tx.ts";
+import type { AgentHost } from "../agent-host.ts";
+import type { Sim } from "../sim.ts";
+import type { Move } from "./moves.ts";
+
+interface Permit {
+  granted: boolean;
+  frozen: boolean;
+  expiresAt: number;
+}
+
+export class LeaseRules {
+  readonly #sim: Sim;
+  readonly #hosts: () => readonly AgentHost[];
+  readonly #epochs = new Map<string, number>();
+  /** Which agent a target was last leased to. */
+  readonly #owners = new Map<string, string>();
+
+  constructor(sim: Sim, hosts: () => readonly AgentHost[]) {
+    this.#sim = sim;
+    this.#hosts = hosts;
+  }
+
+  check(sql: Sql, now: number, moves: readonly Move[], reply: SyncReply | undefined): void {
+    const steps = moves.filter((m) => m.kind === "step");
+    for (const move of steps) if (move.now === "leased") this.#leased(sql, now, move, reply);
+    if (steps.length === 0) return;
+    const twice = sql.get<{ device: string }>(
+      "SELECT device FROM step WHERE state IN ('leased', 'running') GROUP BY device HAVING count(*) > 1",
+    );
+    if (twice) this.#sim.violate("L1", `two steps are at work on ${twice.device}`);
+  }
+
+  /** J6: a step that acts is never called back. */
+  cancelled(moves: readonly Move[]): void {
+    for (const { kind, was, now, n, job, action } of moves) {
+      if (kind !== "step" || now !== "cancelled" || (was !== "leased" && was !== "running")) continue;
+      this.#sim.coverage.rule("J6");
+      if (action === null || !isActionName(action)) continue;
+      const { flags } = actions[action] as { flags: { exclusive?: true; destructive?: true } };
+      const waits = action === "ramdisk.await" || action === "os.firstBoot";
+      if (flags.destructive || (flags.exclusive && !waits))
+        this.#sim.violate("J6", `step ${n} of ${job} (${action}) was called back while it acted`);
+    }
+  }
+
+  #leased(sql: Sql, now: number, move: Move, reply: SyncReply | undefined): void {
+    const { job, n, device, epoch, agent } = move;
+    const { coverage } = this.#sim;
+    const what = `step ${n} of ${job}`;
+    coverage.rule("L1");
+    const highest = this.#epochs.get(device ?? "") ?? 0;
+    if ((epoch ?? 0) <= highest) this.#sim.violate("L2", `the epoch of ${device} fell from ${highest} to ${epoch}`);
+    this.#epochs.set(device ?? "", epoch ?? 0);
+
+    const permit = readMeta<Permit>(sql, "permit");
+    if (permit?.frozen) this.#sim.violate("G6", `${what} started although the kill switch is on`);
+    if (!permit?.granted || permit.expiresAt <= now) this.#sim.violate("G5", `${what} started without a permit`);
+    const row = sql.get<{ cancelled_by: string | null; paused: string | null }>(
+      "SELECT cancelled_by, paused FROM job WHERE id = ?",
+      job,
+    );
+    if (row?.cancelled_by || row?.paused) this.#sim.violate("J6", `${what} started although its job is held`);
+    if (move.was === "unknown") {
+      coverage.rule("J4");
+      if (reply?.leases.find((l) => l.id === move.lease)?.resolve !== true)
+        this.#sim.violate("J4", `${what} was lost, and its next attempt is not told to read first`);
+    }
+    this.#handedOver(now, move, what);
+    const owner = `${job}/${device}`;
+    if (this.#owners.has(owner) && this.#owners.get(owner) !== agent) coverage.rule("L2");
+    this.#owners.set(owner, agent ?? "");
+  }
+
+  /** L2: whoever else has a lease on the machine can be in no call any more. */
+  #handedOver(now: number, { device, agent }: Move, what: string): void {
+    for (const host of this.#hosts()) {
+      const seen = host.seen.get(device ?? "");
+      if (!seen || host.agentId === agent) continue;
+      const until = seen.until + seen.longestCallMs;
+      if (until > now)
+        this.#sim.violate("L1", `${what} was leased while ${host.name} may act on ${device} for ${until - now} ms`);
+    }
+  }
+}

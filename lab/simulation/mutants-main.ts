@@ -1,0 +1,23 @@
+/** `npm run sim:mutants`: seeds each defect in turn, and tells which seed found it by which rule. */
+import { mutants } from "./mutants.ts";
+import { runPool } from "./pool.ts";
+
+/** Seeds that each defect gets; the harmless runs find nothing in many times as many. */
+const SEEDS = 400;
+
+const row = (cells: readonly string[]): string =>
+  cells
+    .map((cell, i) => cell.padEnd([38, 6, 6][i] ?? 0))
+    .join("  ")
+    .trimEnd();
+
+console.log(row(["defect", "seed", "rule"]));
+let found = 0;
+for (const { name } of mutants) {
+  const { failed } = await runPool({ first: 1, seeds: SEEDS, mutant: name, stopAtFirst: true });
+  const [first] = failed;
+  if (first?.violation) found += 1;
+  console.log(row(first?.violation ? [name, String(first.seed), first.violation.rule] : [name, "-", "not found"]));
+}
+console.log(`${found}/${mutants.length} found`);
+process.exitCode = found === mutants.length ? 0 : 1;

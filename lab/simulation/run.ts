@@ -1,0 +1,168 @@
+/** One seed from its beginning to its end: a time with faults, then a calm in which everything must come to rest. */
+import type { Counts } from "./coverage.ts";
+import { checkProjection, outboxIsEmpty } from "./invariants/projection.ts";
+import { Killed } from "./mortal-sql.ts";
+import { People } from "./people.ts";
+import type { Stream } from "./random.ts";
+import { Sim, type Violation } from "./sim.ts";
+import { Spells } from "./spells.ts";
+import { World } from "./world.ts";
+
+export interface RunResult {
+  seed: number;
+  events: number;
+  counts: Counts;
+  violation: Violation | undefined;
+  log: string[];
+}
+
+/** Events with faults, at least; and how many a run may have in all before it counts as stuck. */
+const FAULT_EVENTS = [500, 900] as const;
+const FAULT_EVENTS_MAX = 4_000;
+const ACTS = 8;
+const MAX_EVENTS = 60_000;
+/** J10: the longest limit of a step, of its tries, and of the jobs behind it (workers/site/core/limits.ts). */
+const CALM_MS = 4 * 86_400_000;
+const DRAIN_MS = 3_600_000;
+
+export async function runSeed(seed: number, options: { wholeLog?: boolean } = {}): Promise<RunResult> {
+  const sim = new Sim(seed, options);
+  const stop = onStray((error) =>
+    sim.violate("defect", `nobody caught: ${error instanceof Error ? error.stack : String(error)}`),
+  );
+  try {
+    await new Run(sim).whole();
+  } catch (error) {
+    sim.violate("defect", `the run broke: ${error instanceof Error ? error.stack : String(error)}`);
+  } finally {
+    stop();
+  }
+  return { seed, events: sim.events, counts: sim.coverage.counts, violation: sim.violation, log: sim.log() };
+}
+
+class Run {
+  readonly #sim: Sim;
+  readonly #random: Stream;
+  readonly #world: World;
+  readonly #people: People;
+  readonly #spells: Spells;
+  #acts = 0;
+  #looked = -1;
+
+  constructor(sim: Sim) {
+    this.#sim = sim;
+    this.#random = sim.stream("run");
+    this.#world = new World(sim, this.#random.between(3, 5));
+    this.#people = new People(this.#world);
+    this.#spells = new Spells(this.#world);
+    const agents = this.#random.chance(0.85) ? 2 : 1;
+    for (let n = 0; n < agents; n++) this.#world.addHost();
+    this.#people.create();
+    this.#later();
+  }
+
+  async whole(): Promise<void> {
+    const enough = this.#random.between(...FAULT_EVENTS);
+    const sim = this.#sim;
+    while (!sim.violation && (sim.events < enough || this.#acts < ACTS) && sim.events < FAULT_EVENTS_MAX)
+      await this.#event();
+    if (!sim.violation) await this.#calm();
+  }
+
+  /** People and spells, as long as there are faults. */
+  #later(): void {
+    this.#sim.clock.after(this.#random.between(2_000, 60_000), () => {
+      if (this.#sim.faults.calm) return;
+      this.#acts += 1;
+      if (this.#random.chance(0.25)) this.#spells.begin();
+      else this.#people.act();
+      this.#later();
+    });
+  }
+
+  /** One event, all that follows from it at once, and a look at what must hold. */
+  async #event(until?: number): Promise<boolean> {
+    if (!this.#sim.clock.step(until)) return false;
+    this.#sim.events += 1;
+    await settled();
+    this.#look();
+    return true;
+  }
+
+  #look(): void {
+    const { site, watch } = this.#world;
+    const alarm = site.alarm;
+    const state = watch.seen * 4 + (alarm.at === null ? 0 : 1) + (alarm.runs ? 2 : 0);
+    if (state === this.#looked || alarm.runs || alarm.droppedAt !== undefined) return;
+    this.#looked = state;
+    const { now } = this.#sim.clock;
+    const due = site.due();
+    if (due === null) return;
+    if (alarm.at === null) this.#sim.violate("C1", `work is due at ${due}, and no alarm is set`);
+    else if (alarm.at > Math.max(due, now) + 5_000)
+      this.#sim.violate("C1", `work is due at ${due}, and the alarm is set to ${alarm.at}`);
+  }
+
+  /** The faults stop, though an agent may stay away for good. */
+  async #calm(): Promise<void> {
+    const sim = this.#sim;
+    const { network, budget, readModel, hosts } = this.#world;
+    sim.say("calm");
+    sim.faults.calm = true;
+    network.heal();
+    budget.mend();
+    readModel.mend();
+    this.#people.turn(false, true);
+    this.#people.resumeAll();
+    const nobody = this.#random.chance(0.1);
+    const living = hosts.filter((h) => !h.retired);
+    living.forEach((host, n) => {
+      host.awayUntil = 0;
+      if (nobody || (n > 0 && this.#random.chance(0.3))) host.goForGood();
+      else host.start();
+    });
+    if (this.#open().length > 0) sim.coverage.rule("J10");
+    await this.#until(CALM_MS, () => this.#open().length === 0);
+    const [stuck] = this.#open();
+    if (stuck) sim.violate("J10", `${stuck.id} is still ${stuck.state}, days after the faults have stopped`);
+    if (sim.violation) return;
+    this.#world.site.tell("outbox.rebuild", { actor: "token:sim" });
+    await this.#until(DRAIN_MS, () => outboxIsEmpty(this.#world.site.sql));
+    if (!outboxIsEmpty(this.#world.site.sql))
+      sim.violate("C3", "the outbox keeps rows although the read model takes them");
+    else checkProjection(sim, this.#world.site.sql, readModel);
+  }
+
+  async #until(ms: number, done: () => boolean): Promise<void> {
+    const end = this.#sim.clock.now + ms;
+    for (let seen = -1; !this.#sim.violation && this.#sim.events < MAX_EVENTS; ) {
+      if (seen !== this.#world.watch.seen) {
+        seen = this.#world.watch.seen;
+        if (done()) return;
+      }
+      if (!(await this.#event(end))) return;
+    }
+  }
+
+  /** Jobs that neither have ended nor rest on a person's decision: one of their steps could go on. */
+  #open() {
+    const { sql } = this.#world.site;
+    return sql.all<{ id: string; state: string }>(
+      `SELECT id, state FROM job WHERE ended_at IS NULL AND (
+         EXISTS (SELECT 1 FROM step s WHERE s.job = job.id AND s.state IN ('ready', 'leased', 'running', 'unknown'))
+         OR NOT EXISTS (SELECT 1 FROM job_target t WHERE t.job = job.id AND t.state = 'waiting'))`,
+    );
+  }
+}
+
+/** Resolves when all that follows at once has happened: no promise that could go on is left. */
+const settled = (): Promise<void> => new Promise((resolve) => void setImmediate(resolve));
+
+/** Watches for errors that nobody caught: in a process they would end it. */
+function onStray(told: (error: unknown) => void): () => void {
+  const hear = (error: unknown) => {
+    if (!(error instanceof Killed)) told(error);
+  };
+  process.on("unhandledRejection", hear);
+  return () => void process.off("unhandledRejection", hear);
+}
