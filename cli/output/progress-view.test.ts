@@ -105,6 +105,26 @@ describe("the end of a job without a terminal", () => {
   });
 });
 
+describe("a paused job", () => {
+  const by = { by: "token:ann", at: 1, reason: "" };
+  const paused = { ...job([target(1)]), paused: by, waitingOn: "token:ann to resume the job" };
+
+  it("says who has to resume it, after where its machines are", () => {
+    const { screen, out } = view(undefined);
+    screen.update(paused);
+    expect(out[0]?.trim()).toBe(
+      "1.0 s  0 active, 0 failed, 0 waiting, 1 at work: 1 in-ram; paused, for token:ann to resume the job",
+    );
+  });
+
+  it("makes no line wider than the terminal, which could not be drawn again", () => {
+    const { screen, drawn } = view(40, 10);
+    screen.update(paused);
+    for (const line of drawn.join("").split("\n")) expect(line.replace("\r\x1b[2K", "").length).toBeLessThanOrEqual(40);
+    expect(drawn.join("")).toContain("0 active");
+  });
+});
+
 describe("progress on a terminal", () => {
   it("has one line per machine and the totals", () => {
     const { screen, drawn } = view(80, 50);

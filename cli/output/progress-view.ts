@@ -1,6 +1,6 @@
 import { isFinal, type JobView, type TargetView } from "../../shared/model/job.ts";
 import { LiveLines } from "./live.ts";
-import { progressLine, progressLines, totals } from "./progress.ts";
+import { pause, progressLine, progressLines, totals } from "./progress.ts";
 import { duration } from "./words.ts";
 
 export interface Screen {
@@ -79,7 +79,7 @@ export class ProgressView {
     this.#lastTotals = now;
     // The clock of a job that has ended stands.
     this.#screen.out(
-      `${duration((job.endedAt ?? now) - job.createdAt).padStart(10)}  ${totals(job)}${where(job.targets)}`,
+      `${duration((job.endedAt ?? now) - job.createdAt).padStart(10)}  ${totals(job)}${where(job.targets)}${pause(job)}`,
     );
   }
 }

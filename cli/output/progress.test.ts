@@ -53,17 +53,9 @@ describe("progress", () => {
 
   it("the totals end in the three counts, when nothing is open any more", () => {
     const targets = (["succeeded", "failed", "cancelled", "waiting"] as const).map((state) => target({ state }));
-    const job = { paused: null, waitingOn: null };
-    expect(totals({ ...job, targets })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled");
+    expect(totals({ targets })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled");
     const all = [...targets, target({}), target({ state: "queued" })];
-    expect(totals({ ...job, targets: all })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled, 2 at work");
-  });
-
-  it("the totals of a paused job say who has to resume it", () => {
-    const paused = { by: "token:ann", at: 1, reason: "" };
-    expect(totals({ targets: [target({})], paused, waitingOn: "token:ann to resume the job" })).toBe(
-      "0 active, 0 failed, 0 waiting, 1 at work; paused, for token:ann to resume the job",
-    );
+    expect(totals({ targets: all })).toBe("1 active, 1 failed, 1 waiting, 1 cancelled, 2 at work");
   });
 
   it("says until when a person is waited for", () => {

@@ -55,19 +55,26 @@ export function progressLines(job: JobView, now: number, width: number, rows = N
   const nameWidth = Math.max(4, ...job.targets.map((target) => target.name.length));
   const line = (target: TargetView) => progressLine(target, now, nameWidth, width);
   const room = Math.max(1, rows - 2);
-  if (job.targets.length + 1 <= room) return [...job.targets.map(line), totals(job)];
+  if (job.targets.length + 1 <= room) return [...job.targets.map(line), clip(`${totals(job)}${pause(job)}`, width)];
   const rank = (target: TargetView) => URGENCY.indexOf(target.state);
   const shown = [...job.targets].sort((a, b) => rank(a) - rank(b)).slice(0, Math.max(0, room - 1));
-  return [...shown.map(line), clip(`${totals(job)} (${job.targets.length - shown.length} not shown)`, width)];
+  return [
+    ...shown.map(line),
+    clip(`${totals(job)} (${job.targets.length - shown.length} not shown)${pause(job)}`, width),
+  ];
 }
 
 const URGENCY: readonly TargetView["state"][] = ["running", "waiting", "failed", "cancelled", "queued", "succeeded"];
 
-/** `12 active, 0 failed, 1 waiting, 11 at work`, and of a paused job who must let it go on. */
-export function totals(job: Pick<JobView, "targets" | "paused" | "waitingOn">): string {
+/** Of a paused job, who must let it go on. */
+export const pause = ({ paused, waitingOn }: Pick<JobView, "paused" | "waitingOn">): string =>
+  paused ? `; paused, for ${waitingOn}` : "";
+
+/** `12 active, 0 failed, 1 waiting, 11 at work`. */
+export function totals(job: Pick<JobView, "targets">): string {
   const count = (state: TargetView["state"]) => job.targets.filter((target) => target.state === state).length;
   const open = job.targets.filter((target) => !isFinal.target(target.state) && target.state !== "waiting").length;
   const cancelled = count("cancelled");
   const text = `${count("succeeded")} active, ${count("failed")} failed, ${count("waiting")} waiting`;
-  return `${text}${cancelled === 0 ? "" : `, ${cancelled} cancelled`}${open === 0 ? "" : `, ${open} at work`}${job.paused ? `; paused, for ${job.waitingOn}` : ""}`;
+  return `${text}${cancelled === 0 ? "" : `, ${cancelled} cancelled`}${open === 0 ? "" : `, ${open} at work`}`;
 }

@@ -135,6 +135,12 @@ function agentWanted(sql: Sql, silent: boolean | undefined): string {
   return missing === undefined ? "an agent of the site" : `an agent (${missing})`;
 }
 
+/** Until when its present state may last: what waits in a paused job, as long as the job (J3). */
+const dueOf = (job: JobRow, step: StepRow): number | null =>
+  job.paused !== null && !isFinal.step(step.state) && !isAtWork(step)
+    ? job.due_at
+    : stepDueAt(step.state, step.at, job.due_at);
+
 const isAtWork = ({ state }: StepRow): boolean => state === "leased" || state === "running";
 
 export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView {
@@ -144,7 +150,7 @@ export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView 
   // With branches the first undone step may wait for one that is at work, of which there is one at most (L1).
   const current = undone.find(isAtWork) ?? undone.find((s) => s.state !== "blocked") ?? undone[0];
   const open = !isFinal.target(row.state);
-  const stepDue = current ? stepDueAt(current.state, current.at, job.due_at) : job.due_at;
+  const stepDue = current ? dueOf(job, current) : job.due_at;
   return {
     device: row.device,
     name: target.name,
@@ -260,7 +266,7 @@ export function stepViews(seen: Seen, id: string, after = -1, limit = -1): StepV
         startedAt: row.started_at,
         finishedAt: row.finished_at,
         endedAt: row.ended_at,
-        dueAt: stepDueAt(row.state, row.at, job.due_at),
+        dueAt: dueOf(job, row),
         failure: parse<Failure>(row.failure),
         result: parse<unknown>(row.result),
         evidence: parse<unknown>(row.evidence),
