@@ -31,6 +31,10 @@ interface Answer {
 }
 
 const POST_MS = [15_000, 60_000] as const;
+/** From an agent's look at the power to the write that follows from it, at most. */
+const LOOKED_MS = 120_000;
+/** Longest wait between two tries to reach an agent. */
+const HOLD_BACK_MS = 15_000;
 const RAM_MS = 20_000;
 const OS_MS = 40_000;
 /** Bytes asked for at once. */
@@ -85,8 +89,9 @@ export class Machine {
 
   #seen() {
     const { device, serial, inService, foreign } = this;
-    // Who was told that it is off could not know.
-    return { device, serial, inService, foreign: foreign && this.#on && this.bmc.liedAt < this.#pressedAt };
+    // Who was told that it is off, or had just looked, could not know.
+    const known = this.#on && this.bmc.liedAt < this.#pressedAt && this.#sim.clock.now > this.#pressedAt + LOOKED_MS;
+    return { device, serial, inService, foreign: foreign && known };
   }
   #say(what: string): void {
     this.#sim.say(`${this.planned.name} ${what}`);
@@ -174,7 +179,7 @@ export class Machine {
       if (reply?.status === 409 && !(await this.#hello(life, ram))) return;
       if (reply?.status !== 200) {
         await this.#sim.clock.pause(wait);
-        wait = Math.min(wait * 2, 15_000);
+        wait = Math.min(wait * 2, HOLD_BACK_MS);
         continue;
       }
       wait = 500;
@@ -185,7 +190,7 @@ export class Machine {
 
   async #hello(life: number, ram: Ram): Promise<boolean> {
     const mac = this.planned.install?.boot.mac;
-    for (let wait = 500; life === this.#life; wait = Math.min(wait * 2, 15_000)) {
+    for (let wait = 500; life === this.#life; wait = Math.min(wait * 2, HOLD_BACK_MS)) {
       const reply = await this.#ask(ram.host, "POST", "/ramdisk/v1/hello", {
         v: 1,
         nonce: ram.nonce,
@@ -205,6 +210,8 @@ export class Machine {
   async #carryOut(life: number, ram: Ram, command: RamdiskCommand): Promise<void> {
     const state: CommandState = { id: command.id, state: "running", percent: 0 };
     ram.commands.push(state);
+    // That it is at work is told at once, as the real program does.
+    void this.#ask(ram.host, "POST", "/ramdisk/v1/poll", { v: 1, nonce: ram.nonce, commands: ram.commands });
     if (!(await this.#passes(life, this.#random.between(500, 4_000)))) return;
     const done = await this.#do(life, ram, command);
     if (life !== this.#life || !done) return;
@@ -278,7 +285,7 @@ export class Machine {
       if (life !== this.#life) return undefined;
       if (reply?.status !== 206) {
         await this.#sim.clock.pause(wait);
-        wait = Math.min(wait * 2, 15_000);
+        wait = Math.min(wait * 2, HOLD_BACK_MS);
         continue;
       }
       if (!(await this.#passes(life, this.#random.between(500, 3_000)))) return undefined;
@@ -307,7 +314,7 @@ export class Machine {
     { nonce, host, serial }: { nonce: string; host: AgentHost; serial: string },
   ): Promise<void> {
     const message = { v: 1, nonce, serial: this.serial, bootedFrom: `disk ${serial}` };
-    for (let wait = 500; life === this.#life; wait = Math.min(wait * 2, 60_000)) {
+    for (let wait = 500; life === this.#life; wait = Math.min(wait * 2, 3_600_000)) {
       const open = host.alive && isOpen(host, nonce);
       const reply = await this.#ask(host, "POST", "/os/v1/first-boot", message);
       if (reply?.status === 410) this.#sim.coverage.rule("L5");
@@ -327,7 +334,8 @@ export class Machine {
     headers: NetbootRequest["headers"] = {},
   ): Promise<Answer | undefined> {
     const { clock, faults } = this.#sim;
-    await clock.pause(this.#random.between(1, 8));
+    // Nobody is there any more, or ever will be: asking on changes nothing.
+    await clock.pause(host.retired ? 3_600_000 : this.#random.between(1, 8));
     if (faults.strikes("machine's link flaps")) return undefined;
     const text = body === undefined ? "" : JSON.stringify(body);
     const reply = await host.door({

@@ -12,12 +12,141 @@ export interface Mutant {
   to: string;
 }
 
+const CORE = "workers/site/core/";
+const AGENT = "agents/site/";
+
 export const mutants: readonly Mutant[] = [
   {
     name: "no-epoch-check",
     rule: "L4",
-    file: "workers/site/core/sync.ts",
+    file: `${CORE}sync.ts`,
     from: "step.lease === report.lease && step.epoch === report.epoch && step.agent === agent.id",
     to: "step.agent !== null",
+  },
+  {
+    name: "report-applied-twice",
+    rule: "L6",
+    file: `${CORE}sync.ts`,
+    from: 'if (current && (step.state === "leased" || step.state === "running" || step.state === "unknown")) {',
+    to: "if (current) {",
+  },
+  {
+    name: "lease-not-expired",
+    rule: "J10",
+    file: `${CORE}leases.ts`,
+    from: "if (leaseUntil(step, agent) <= tx.now || agent?.revoked_at)",
+    to: "if (agent?.revoked_at)",
+  },
+  {
+    name: "lock-released-early",
+    rule: "L7",
+    file: `${CORE}targets.ts`,
+    from: '  tx.event(target.job, "target.state", { device: target.device }, { state: "waiting", waitingOn, dueAt, failure });',
+    to: '  tx.sql.run("DELETE FROM lock WHERE device = ?", target.device);\n  tx.event(target.job, "target.state", { device: target.device }, { state: "waiting", waitingOn, dueAt, failure });',
+  },
+  {
+    name: "alarm-not-re-armed",
+    rule: "C1",
+    file: "workers/site/shell.ts",
+    from: "this.#arm(more ? 0 : REARM_MS);",
+    to: "if (more) this.#arm(0);",
+  },
+  {
+    name: "outbox-row-dropped",
+    rule: "E3",
+    file: `${CORE}outbox.ts`,
+    from: '"DELETE FROM outbox WHERE kind = ? AND id = ? AND version = ?", kind, id, version',
+    to: '"DELETE FROM outbox WHERE kind = ? AND id = ? AND ? IS NOT NULL", kind, id, version',
+  },
+  {
+    name: "deadline-missing-in-one-state",
+    rule: "J10",
+    file: `${CORE}leases.ts`,
+    from: 'for (const state of ["ready", "unknown"] as const) {',
+    to: 'for (const state of ["unknown"] as const) {',
+  },
+  {
+    name: "guard-outside-transaction",
+    rule: "G6",
+    file: `${CORE}leases.ts`,
+    from: "if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;",
+    to: "if (free === 0) return out;",
+  },
+  {
+    name: "handover-too-early",
+    rule: "L1",
+    file: `${CORE}handover.ts`,
+    from: "return step.leased_at === null || leaseUntil(step, other) + longestCallMs(step) <= tx.now;",
+    to: "return true;",
+  },
+  {
+    name: "retry-of-unknown-without-reading",
+    rule: "J4",
+    file: `${CORE}steps.ts`,
+    from: "\"UPDATE step SET state = 'unknown', at = ?, resolve = 1 WHERE job = ? AND n = ?\"",
+    to: "\"UPDATE step SET state = 'unknown', at = ?, resolve = 0 WHERE job = ? AND n = ?\"",
+  },
+  {
+    name: "cancel-preempts-exclusive",
+    rule: "J6",
+    file: `${CORE}targets.ts`,
+    from: "if (isDestructive(body) || (flags.exclusive && !waits)) return false;",
+    to: "if (isDestructive(body) && flags.exclusive && !waits) return false;",
+  },
+  {
+    name: "lock-of-another-not-asked",
+    rule: "L7",
+    file: `${CORE}jobs.ts`,
+    from: 'const held = tx.sql.get<{ job: string }>("SELECT job FROM lock WHERE device = ?", device);',
+    to: 'const held = undefined as { job: string } | undefined;\n    tx.sql.run("DELETE FROM lock WHERE device = ?", device);',
+  },
+  {
+    name: "ledger-forgets-its-chain",
+    rule: "E1",
+    file: `${CORE}ledger.ts`,
+    from: "prevHash: head.hash,",
+    to: "prevHash: GENESIS,",
+  },
+  {
+    name: "journal-after-effect",
+    rule: "A2",
+    file: `${AGENT}executor/ensure-power.ts`,
+    from: "try {\n    const answer = await commandPower(step.bmc, system, want);\n    machines.done(effect, answer);",
+    to: 'machines.done(effect, "sent");\n  world.journal.flush();\n  try {\n    const answer = await commandPower(step.bmc, system, want);',
+  },
+  {
+    name: "fence-not-rechecked-before-call",
+    rule: "L3",
+    file: `${AGENT}executor/leases.ts`,
+    from: "return leftMs() >= timeoutMs ? true : undefined;",
+    to: "return leftMs() > Number.NEGATIVE_INFINITY ? true : undefined;",
+  },
+  {
+    name: "lease-counted-from-its-coming",
+    rule: "L3",
+    file: `${AGENT}link/link.ts`,
+    from: "    apply(w, body, sentAt, done.value);",
+    to: "    apply(w, body, o.clock.monotonic(), done.value);",
+  },
+  {
+    name: "nonce-not-checked",
+    rule: "L5",
+    file: `${AGENT}netboot/routes.ts`,
+    from: "if (boot && boot.closedAt === null && o.clock.now() < boot.endsAt) return boot;",
+    to: "if (boot) return boot;",
+  },
+  {
+    name: "identity-not-read",
+    rule: "T2",
+    file: `${AGENT}executor/guard.ts`,
+    from: "  checkIdentity(system, target);\n  const { machines }",
+    to: "  const { machines }",
+  },
+  {
+    name: "stays-armed-after-the-phone-home",
+    rule: "A5",
+    file: `${AGENT}netboot/decide.ts`,
+    from: "boot.closedAt === null && boot.helloAt === null && now < boot.endsAt",
+    to: "boot.closedAt === null && now < boot.endsAt",
   },
 ];

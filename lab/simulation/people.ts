@@ -19,6 +19,17 @@ export class People {
   constructor(world: World) {
     this.#world = world;
     this.#random = world.sim.stream("people");
+    // Somebody is quick to pause a job that is about to end.
+    world.watch.moved.push(({ job, now, action }) => {
+      if (
+        job !== null &&
+        now === "leased" &&
+        action === "bmc.accept" &&
+        !world.sim.faults.calm &&
+        this.#random.chance(0.08)
+      )
+        world.sim.clock.after(100, () => this.#pause(job));
+    });
   }
 
   /** Something that somebody does. */
@@ -28,7 +39,7 @@ export class People {
       [7, () => this.#onJob((job) => this.#tell("job.cancel", { job, actor: ACTOR, reason: "changed our mind" }))],
       [8, () => this.#onJob((job) => this.#pause(job))],
       [8, () => this.#onJob((job) => this.#tell("job.resume", { job, actor: ACTOR }))],
-      [12, () => this.#retry()],
+      [12, () => this.retry()],
       [8, () => this.#skip()],
       [3, () => this.turn(true)],
       [7, () => this.turn(false)],
@@ -113,13 +124,18 @@ export class People {
     if (this.#random.chance(0.4)) this.#skipIn(job);
   }
 
-  #retry(): void {
+  retry(): void {
     const job = this.#random.pick(
       this.jobs().filter((j) => ["failed", "partly", "waiting", "running"].includes(j.state)),
     );
     if (!job) return;
     const done = this.#tell("job.retry", { job: job.id, actor: ACTOR });
     if (done.reply.ok) this.#world.sim.coverage.rule("J8");
+  }
+
+  retryAll(): void {
+    for (const { id, state } of this.jobs())
+      if (state === "failed" || state === "partly") this.#tell("job.retry", { job: id, actor: ACTOR });
   }
 
   #skip(): void {

@@ -23,6 +23,8 @@ const ACTS = 8;
 const MAX_EVENTS = 60_000;
 /** J10: the longest limit of a step, of its tries, and of the jobs behind it (workers/site/core/limits.ts). */
 const CALM_MS = 4 * 86_400_000;
+/** The longest wait for a person, and some. */
+const NOBODY_MS = 8 * 86_400_000;
 const DRAIN_MS = 3_600_000;
 
 export async function runSeed(seed: number, options: { wholeLog?: boolean } = {}): Promise<RunResult> {
@@ -54,7 +56,7 @@ class Run {
     this.#random = sim.stream("run");
     this.#world = new World(sim, this.#random.between(3, 5));
     this.#people = new People(this.#world);
-    this.#spells = new Spells(this.#world);
+    this.#spells = new Spells(this.#world, this.#people);
     const agents = this.#random.chance(0.85) ? 2 : 1;
     for (let n = 0; n < agents; n++) this.#world.addHost();
     this.#people.create();
@@ -121,16 +123,29 @@ class Run {
       if (nobody || (n > 0 && this.#random.chance(0.3))) host.goForGood();
       else host.start();
     });
+    // With no agent left, and nobody who decides, it is the limits alone that bring things to their end (J3).
+    if (nobody) this.#people.create();
     if (this.#open().length > 0) sim.coverage.rule("J10");
-    await this.#until(CALM_MS, () => this.#open().length === 0);
-    const [stuck] = this.#open();
-    if (stuck) sim.violate("J10", `${stuck.id} is still ${stuck.state}, days after the faults have stopped`);
+    await this.#rest();
+    if (nobody) {
+      this.#people.retryAll();
+      await this.#rest();
+      await this.#until(NOBODY_MS, () => this.#unended().length === 0);
+      for (const { id, state } of this.#unended()) sim.violate("J10", `${id} is still ${state}, after every limit`);
+    }
     if (sim.violation) return;
     this.#world.site.tell("outbox.rebuild", { actor: "token:sim" });
     await this.#until(DRAIN_MS, () => outboxIsEmpty(this.#world.site.sql));
     if (!outboxIsEmpty(this.#world.site.sql))
       sim.violate("C3", "the outbox keeps rows although the read model takes them");
     else checkProjection(sim, this.#world.site.sql, readModel);
+  }
+
+  async #rest(): Promise<void> {
+    await this.#until(CALM_MS, () => this.#open().length === 0);
+    const [stuck] = this.#open();
+    if (stuck && !this.#sim.violation)
+      this.#sim.violate("J10", `${stuck.id} is still ${stuck.state}, days after the faults have stopped`);
   }
 
   async #until(ms: number, done: () => boolean): Promise<void> {
@@ -142,6 +157,10 @@ class Run {
       }
       if (!(await this.#event(end))) return;
     }
+  }
+
+  #unended() {
+    return this.#world.site.sql.all<{ id: string; state: string }>("SELECT id, state FROM job WHERE ended_at IS NULL");
   }
 
   /** Jobs that neither have ended nor rest on a person's decision: one of their steps could go on. */

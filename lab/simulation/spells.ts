@@ -1,5 +1,6 @@
 /** Faults that last for a while; each begins now and ends by itself. */
 import type { SpellName } from "./faults.ts";
+import type { People } from "./people.ts";
 import type { Stream } from "./random.ts";
 import type { World } from "./world.ts";
 
@@ -8,10 +9,12 @@ const HOUR = 60 * MINUTE;
 
 export class Spells {
   readonly #world: World;
+  readonly #people: People;
   readonly #random: Stream;
 
-  constructor(world: World) {
+  constructor(world: World, people: People) {
     this.#world = world;
+    this.#people = people;
     this.#random = world.sim.stream("spells");
   }
 
@@ -27,7 +30,7 @@ export class Spells {
         () => this.#cutOff(host?.name, this.#random.between(MINUTE, 8 * MINUTE)),
       ],
       [1, "agent cut off for a day", () => this.#cutOff(host?.name, 25 * HOUR)],
-      [1, "all agents away for longer than any limit", () => this.#allAway()],
+      [2, "all agents away for longer than any limit", () => this.#allAway()],
       [6, "agent's clock wrong by minutes", () => this.#wrongClock(host)],
       [5, "read model down", () => readModel.goDown(this.#random.between(5_000, 10 * MINUTE))],
       [5, "budget away", () => budget.goAway(this.#random.between(5_000, 12 * MINUTE))],
@@ -57,7 +60,10 @@ export class Spells {
     return true;
   }
 
+  /** What was asked for before they went is given up, and tried again when they are back. */
   #allAway(): boolean {
+    this.#people.create();
+    this.#world.sim.clock.after(6.5 * HOUR, () => this.#people.retry());
     for (const host of this.#world.hosts) {
       host.awayUntil = this.#world.sim.clock.now + this.#random.between(7 * HOUR, 9 * HOUR);
       host.kill("switched off for hours");

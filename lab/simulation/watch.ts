@@ -6,6 +6,7 @@ import type { Sql } from "../../shared/sql.ts";
 import type { CommandKind, Commands } from "../../workers/site/core/commands.ts";
 import type { SiteCore } from "../../workers/site/core/core.ts";
 import { firstBreak, GENESIS } from "../../workers/site/core/ledger.ts";
+import { readMeta } from "../../workers/site/core/tx.ts";
 import { sha256 } from "../../workers/site/platform.ts";
 import type { AgentHost } from "./agent-host.ts";
 import { checkJobs } from "./invariants/jobs.ts";
@@ -69,6 +70,7 @@ export class Watch {
         this.#sim.say(`${kind}: ${move.kind} ${move.n ?? ""} ${move.device ?? move.job} ${move.was} → ${move.now}`);
       for (const told of this.moved) told(move);
     }
+    this.#situations(sql, moves, kind === "agent.sync");
     if (kind === "agent.sync") this.#reported(input as Commands["agent.sync"]["in"]);
     checkTransitions(this.#sim, moves);
     this.#reports.after(before, moves);
@@ -77,6 +79,25 @@ export class Watch {
     checkJobs(this.#sim, core, sql, now, moves);
     this.#checkLedger(core, now);
     if (kind === "outbox.delivered" && outboxIsEmpty(sql)) checkProjection(this.#sim, sql, this.#readModel);
+  }
+
+  /** Which rules were put to the test here. */
+  #situations(sql: Sql, moves: readonly Move[], asked: boolean): void {
+    const { coverage } = this.#sim;
+    for (const { kind, now, job, n } of moves) {
+      if (kind !== "step" || now !== "failed") continue;
+      const failure = sql.get<{ failure: string | null }>(
+        "SELECT failure FROM step WHERE job = ? AND n = ?",
+        job,
+        n,
+      )?.failure;
+      if (failure?.includes("identity_mismatch")) coverage.rule("T2");
+      if (failure?.includes("machine_powered_on")) coverage.rule("T5");
+    }
+    if (!asked || sql.get("SELECT 1 FROM step WHERE state = 'ready' LIMIT 1") === undefined) return;
+    const permit = readMeta<{ granted: boolean; frozen: boolean }>(sql, "permit");
+    if (permit?.frozen) coverage.rule("G6");
+    else if (permit?.granted === false) coverage.rule("G5");
   }
 
   /** An attempt that was reported has ended: its agent is in no call for it. */

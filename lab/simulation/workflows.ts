@@ -4,7 +4,7 @@ import { workflows as product } from "../../workers/workflows/index.ts";
 import { serverInstall } from "../../workers/workflows/server-install.ts";
 import type { Workflow } from "../../workers/workflows/workflow.ts";
 
-/** Installs servers of which each is switched on only when the one before it has started its system. */
+/** Installs servers of which each is begun only when the one before it has started its system. */
 const inTurn: Workflow = {
   ...serverInstall,
   name: "sim.in-turn",
@@ -15,7 +15,7 @@ const inTurn: Workflow = {
     const of = (device: string, name: string) => steps.find((s) => s.target === device && s.name === name);
     const linked = steps.map((step) => {
       const before = targets[targets.findIndex((t) => t.device === step.target) - 1];
-      const needed = before && step.name === "power-on" ? of(before.device, "first-boot") : undefined;
+      const needed = before && step.name === "identify" ? of(before.device, "first-boot") : undefined;
       return needed ? { ...step, needs: [...step.needs, needed.n] } : step;
     });
     return ok({ ...plan.value, workflow: inTurn.name, steps: linked });

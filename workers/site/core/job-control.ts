@@ -115,7 +115,11 @@ export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Co
   const why = needed(step, steps);
   if (why !== undefined) tx.fail("skip_refused", `${name} ${why}.`);
   if (target.state === "failed") takeLocks(tx, job, [targetBody(target)]);
-  if (target.state === "failed" || target.state === "waiting") reopen(tx, row, target, actor);
+  if (target.state === "failed" || target.state === "waiting") {
+    reopen(tx, row, target, actor);
+    // A job that had ended has a deadline again (J3).
+    tx.sql.run("UPDATE job SET due_at = ? WHERE id = ?", tx.now + JOB_LIMIT_MS, job);
+  }
   tx.sql.run("UPDATE step SET state = 'skipped', at = NULL, ended_at = ? WHERE job = ? AND n = ?", tx.now, job, step.n);
   tx.event(job, "step.skipped", { device: target.device, step: name }, { actor, reason, from: step.state });
   readyNext(tx, step);
