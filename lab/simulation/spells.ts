@@ -106,8 +106,10 @@ export class Spells {
   }
 
   #ghost(host: World["hosts"][number] | undefined, machine: World["machines"][number] | undefined): boolean {
-    const old = host?.journal.get<{ nonce: string }>("SELECT nonce FROM boot WHERE closed_at IS NOT NULL LIMIT 1");
-    if (!host || !machine || !old) return false;
+    // Before its first start has come to its end, there is no journal.
+    if (host?.agentId === undefined) return false;
+    const old = host.journal.get<{ nonce: string }>("SELECT nonce FROM boot WHERE closed_at IS NOT NULL LIMIT 1");
+    if (!machine || !old) return false;
     machine.remindsOf(old.nonce, host);
     return true;
   }
