@@ -7,6 +7,7 @@ import { deviceCommands } from "./commands/devices.ts";
 import { jobControlCommands } from "./commands/job-control.ts";
 import { jobCommands } from "./commands/jobs.ts";
 import { planCommands } from "./commands/plans.ts";
+import { siteExportCommands } from "./commands/site-exports.ts";
 import { siteCommands } from "./commands/sites.ts";
 import type { Cli } from "./context.ts";
 import { type ExitCode, exitCode } from "./exit.ts";
@@ -33,7 +34,8 @@ export async function turnup(
       "\nTURNUP_URL and TURNUP_TOKEN say where the control plane is; unset, the one that runs from this folder.\nExit codes: 0 done, 1 failed, 2 refused, 3 partly.",
     )
     .exitOverride();
-  siteCommands(program, use);
+  const site = siteCommands(program, use);
+  siteExportCommands(site, use);
   deviceTypeCommands(program, use);
   planCommands(program, use);
   jobCommands(program, use);

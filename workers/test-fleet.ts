@@ -67,7 +67,9 @@ export async function call<T = Record<string, unknown>>(
     ctx,
   );
   await waitOnExecutionContext(ctx);
-  const isJson = response.headers.get("content-type")?.includes("json") === true;
+  const isJson =
+    response.headers.get("content-type")?.includes("json") === true &&
+    !response.headers.get("content-type")?.includes("ndjson");
   const body: unknown = isJson ? await response.json() : undefined;
   return { status: response.status, body: body as T, headers: response.headers, response };
 }

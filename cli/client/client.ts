@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AuditRun, Finding } from "../../shared/model/finding.ts";
 import { JobEvent, type JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
 import { PlanStep } from "../../shared/model/plan.ts";
+import type { ExportHeader } from "../../shared/model/site-export.ts";
 import {
   AgentView,
   AssetView,
@@ -9,11 +10,14 @@ import {
   Explanation,
   LedgerEvent,
   Meter,
+  OutboxState,
   type Page,
   PlanView,
   pageOf,
+  ReadModelState,
   SiteView,
 } from "../../shared/model/views.ts";
+import { download } from "./download.ts";
 import { type Ask, createHttp, type Http, type HttpDeps } from "./http.ts";
 
 const Report = z.object({ tolerated: z.array(z.string()), missing: z.array(z.string()) });
@@ -51,6 +55,13 @@ const Health = z.object({ status: z.literal("ok"), version: z.string() });
 export const FleetStatus = z.object({ frozen: z.boolean(), maxSites: z.number(), working: z.number() });
 export type FleetStatus = z.infer<typeof FleetStatus>;
 
+export const Released = z.object({
+  site: SiteView,
+  resolved: z.number(),
+  unread: z.array(z.string()),
+  lost: z.array(z.object({ agent: z.string(), name: z.string(), seq: z.number(), hash: z.string() })),
+});
+
 const itemsOf = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item) });
 const path = (strings: TemplateStringsArray, ...values: string[]): string =>
   String.raw({ raw: strings.raw }, ...values.map((value) => encodeURIComponent(value)));
@@ -78,6 +89,18 @@ export function createClient(deps: HttpDeps) {
       http("POST", "/v1/sites", SiteView, { body }),
     importSite: (site: string, document: unknown) =>
       http("PUT", path`/v1/sites/${site}/document`, Imported, { body: document }),
+    exportSite: (site: string) => download(deps, path`/v1/sites/${site}/export`),
+    beginRestore: (body: { header: ExportHeader; lines: number; sha256: string; replace?: string }) =>
+      http("POST", "/v1/restores", z.object({ restore: z.string(), generation: z.number() }), { body }),
+    restoreLines: (body: { restore: string; from: number; lines: string[] }) =>
+      http("PUT", "/v1/restores/lines", z.object({ loaded: z.number() }), { body }),
+    finishRestore: (restore: string) => http("POST", "/v1/restores/finish", SiteView, { body: { restore } }),
+    releaseSite: (site: string, body: { acceptLoss?: string; without: string[] }) =>
+      http("POST", path`/v1/sites/${site}/release`, Released, { body }),
+    outbox: (site: string) => http("GET", path`/v1/sites/${site}/outbox`, OutboxState),
+    readModel: (site: string) => http("GET", path`/v1/sites/${site}/read-model`, ReadModelState),
+    rebuildReadModel: (site: string) =>
+      http("POST", path`/v1/sites/${site}/read-model/rebuild`, z.object({ rows: z.number() })),
     meter: (site: string) => http("GET", path`/v1/sites/${site}/meter`, Meter),
     ledger: async (site: string, after: number) =>
       (await http("GET", path`/v1/sites/${site}/ledger`, itemsOf(LedgerEvent), { query: { after } })).items,

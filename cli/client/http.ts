@@ -108,23 +108,26 @@ async function exchange(deps: HttpDeps, url: URL, init: RequestInit): Promise<{ 
   }
   const answer = readJson(text);
   if (response.ok && answer !== undefined) return { answer };
+  return { error: refusalOf(url, response, answer) };
+}
+
+/** What an answer that is not the one agreed says. */
+export function refusalOf(url: URL, response: Response, answer: unknown): ApiError {
   const problem = Problem.safeParse(answer);
   if (problem.success && !response.ok) {
     const { code, next, errors, detail, title } = problem.data;
-    return { error: new ApiError({ code, next, errors, detail: detail || title, status: response.status }) };
+    return new ApiError({ code, next, errors, detail: detail || title, status: response.status });
   }
-  return {
-    error: apiError(
-      "unavailable",
-      `${url.origin} answered ${response.status}, and not as a Turnup control plane does.`,
-      // Whatever it says of itself, it is nothing that the caller asked wrongly.
-      response.status >= 500 ? response.status : 502,
-      FOREIGN,
-    ),
-  };
+  return apiError(
+    "unavailable",
+    `${url.origin} answered ${response.status}, and not as a Turnup control plane does.`,
+    // Whatever it says of itself, it is nothing that the caller asked wrongly.
+    response.status >= 500 ? response.status : 502,
+    FOREIGN,
+  );
 }
 
-function readJson(text: string): unknown {
+export function readJson(text: string): unknown {
   try {
     return JSON.parse(text) as unknown;
   } catch {

@@ -11,7 +11,8 @@ import { moment, plural } from "../output/words.ts";
 import { type Answer, does, type Exit } from "./command.ts";
 import { sendDeviceTypes } from "./device-type-batches.ts";
 
-export function siteCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
+/** Returns the command `site`, for more below it. */
+export function siteCommands(program: Command, use: { cli: Cli; exit: Exit }): Command {
   const { cli } = use;
   const site = program.command("site").description("sites and their files");
 
@@ -44,10 +45,14 @@ export function siteCommands(program: Command, use: { cli: Cli; exit: Exit }): v
     }));
     return {
       json: { site: view, devices },
-      lines: [...siteTable([view]), atOnceLine(view), "", ...table(titles, rows)],
+      lines: [...siteTable([view]), atOnceLine(view), ...holdLine(view), "", ...table(titles, rows)],
     };
   });
+  return site;
 }
+
+const holdLine = ({ hold }: SiteView): string[] =>
+  hold ? [`On hold since ${moment(hold.since)} UTC: it waits for ${hold.waitingOn}.`] : [];
 
 /** `At once: 2000 steps, 1 disruptive; 40 bmc.power, 20 ramdisk.writeImage`. */
 function atOnceLine({ atOnce: { steps, disruptive, actions } }: SiteView): string {

@@ -157,6 +157,15 @@ export const OutboxState = z.object({
 });
 export type OutboxState = z.infer<typeof OutboxState>;
 
+/** A site's rows in the read model: how many, a hash over them, and how many have not reached it. */
+export const ReadModelState = z.object({
+  rows: z.number().int(),
+  hash: z.string(),
+  waiting: z.number().int(),
+  parked: z.number().int(),
+});
+export type ReadModelState = z.infer<typeof ReadModelState>;
+
 /** What a site has cost so far in rows written, by itself and by what it sent to D1 (C4). */
 export const Meter = z.object({ object: z.number().int(), d1: z.number().int(), installs: z.number().int() });
 export type Meter = z.infer<typeof Meter>;

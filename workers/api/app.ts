@@ -19,6 +19,7 @@ import { jobControl } from "./job-control.ts";
 import { jobs } from "./jobs.ts";
 import { plans } from "./plans.ts";
 import { type Api, type AppDeps, newApi } from "./route.ts";
+import { siteExports } from "./site-exports.ts";
 import { forgetSites } from "./site-lookup.ts";
 import { siteRecords } from "./site-records.ts";
 import { sites } from "./sites.ts";
@@ -46,6 +47,7 @@ export function createApp(deps: AppDeps): Api {
     health,
     sites,
     siteRecords,
+    siteExports,
     deviceTypes,
     devices,
     assets,

@@ -6,7 +6,7 @@ import { MAX_BODY, MAX_DEPTH, MAX_DOCUMENT, MIB, tooDeep } from "./input.ts";
 import type { AppEnv } from "./route.ts";
 
 /** Paths that take whole files. */
-const LARGE = /^\/v1\/(sites\/[^/]+\/document|device-types)$|^\/agent\/v1\/sync$/;
+const LARGE = /^\/v1\/(sites\/[^/]+\/document|device-types|restores\/lines)$|^\/agent\/v1\/sync$/;
 
 const limit = (maxSize: number): MiddlewareHandler<AppEnv> =>
   bodyLimit({

@@ -1,7 +1,8 @@
 /** What a site keeps of itself: its ledger, what it has cost, and its projection in the read model. */
 import { z } from "zod";
-import { LedgerEvent, Meter } from "../../shared/model/views.ts";
-import { EventsQuery, Ref } from "./input.ts";
+import { LedgerEvent, Meter, OutboxState, ReadModelState } from "../../shared/model/views.ts";
+import { digest } from "../readmodel/digest.ts";
+import { EventsQuery, PageQuery, Ref } from "./input.ts";
 import { json, needs, newApi, route, unwrap } from "./route.ts";
 import { siteFor } from "./site-lookup.ts";
 
@@ -47,11 +48,46 @@ export const siteRecords = () =>
     .openapi(
       route(
         {
+          method: "get",
+          path: "/v1/sites/{site}/outbox",
+          auth: needs("viewer"),
+          tags,
+          summary: "What has not reached the read model: rows that wait, and rows that were given up with the reason",
+          request: { params: Param, query: z.object({ limit: PageQuery.shape.limit }) },
+        },
+        { 200: json(OutboxState, "Parked ones first.") },
+      ),
+      async (c) => {
+        const { object } = await siteFor(c, c.req.valid("param").site);
+        return c.json(unwrap(await object.ask("outbox", c.req.valid("query"))), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/v1/sites/{site}/read-model",
+          auth: needs("viewer"),
+          tags,
+          summary: "The site's rows in the read model, counted and hashed, and what has not reached it",
+          request: { params: Param },
+        },
+        { 200: json(ReadModelState, "The hash means something while nothing waits.") },
+      ),
+      async (c) => {
+        const { row, object } = await siteFor(c, c.req.valid("param").site);
+        const { waiting, parked } = unwrap(await object.ask("outbox", { limit: 1 }));
+        return c.json({ ...(await digest(c.env.DB, row.id)), waiting, parked }, 200);
+      },
+    )
+    .openapi(
+      route(
+        {
           method: "post",
           path: "/v1/sites/{site}/read-model/rebuild",
           auth: needs("admin"),
           tags,
-          summary: "Send every row to the read model again (E3)",
+          summary: "Throw the site's rows out of the read model and send every row again (E3)",
           request: { params: Param },
         },
         { 202: json(z.object({ rows: z.number().int() }), "How many rows will be sent.") },

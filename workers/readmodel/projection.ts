@@ -60,6 +60,11 @@ export async function project<S>(
   return results.reduce((sum, { meta }) => sum + meta.rows_written, 0);
 }
 
+/** All tables of the read model, in an order that stays. */
+export const readTables: readonly string[] = Object.values(targets)
+  .map((target) => target.table)
+  .sort();
+
 /** Throws the site's rows away, unless a newer generation has taken over; returns how many D1 says it wrote. */
 export async function forget<S>(db: ReadModel<S>, site: Pick<SiteView, "id" | "generation">): Promise<number> {
   const results = await db.batch(forgetting(db, site));

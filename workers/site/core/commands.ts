@@ -177,9 +177,12 @@ export interface Queries {
   "outbox.drop": { in: Record<never, never>; out: boolean };
   /** Rows that wait to be sent, and those that were given up with the reason; parked first. */
   outbox: { in: { limit: number }; out: OutboxState };
-  /** Lines of the site's export after a place: about so many characters, read at one moment. */
+  /**
+   * Lines of the site's export after a place: about so many characters, read at one moment. `token` is the reader's own:
+   * while it has pages to come the site stands still for some seconds; if it changed nevertheless, `export_moved`.
+   */
   "export.page": {
-    in: { after?: ExportPlace | undefined; maxChars: number };
+    in: { token: string; after?: ExportPlace | undefined; maxChars: number };
     out: { lines: string[]; rows: Record<string, number>; next: ExportPlace | null };
   };
 }

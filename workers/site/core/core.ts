@@ -61,13 +61,15 @@ export class SiteCore {
 
   /** Runs one command. A refusal has changed nothing; a defect is thrown, and has changed nothing either. */
   apply<K extends CommandKind>({ now, random }: Now, kind: K, input: Commands[K]["in"]): Applied<Commands[K]["out"]> {
-    const problem = barred(this.#sql, kind);
+    const problem = barred(this.#sql, kind) ?? this.#board.still.bars(kind, now);
     if (problem) return { reply: { ok: false, problem }, effects: [] };
+    const before = this.#sql.written();
     const tx = new Tx(this.#sql, now, random, this.#deps);
     try {
       const out: { value: Commands[K]["out"] } = this.#sql.transact(() => ({
         value: handlers[kind](tx, input, this.#board),
       }));
+      this.#board.still.wrote(kind, this.#sql.written() - before);
       const effects = tx.effects();
       const at = this.nextAlarm(now);
       if (at !== null) effects.push({ kind: "alarm", at });
@@ -237,7 +239,13 @@ const answers: Answers = {
   "permit.wanted": ({ sql }) => ok(openWork(sql)),
   outbox: ({ sql }, { limit }) => ok(outboxState(sql, limit)),
   "outbox.drop": ({ sql }) => ok(dropsFirst(sql)),
-  "export.page": ({ sql, site }, input) => ok(exportPage(sql, site, input)),
+  "export.page": ({ sql, site, board, now }, input) => {
+    if (!input.after) board.still.begin(input.token, now);
+    else if (!board.still.goesOn(input.token)) return refuse("export_moved", `${site.name} was changed meanwhile.`);
+    const page = exportPage(sql, site, input);
+    if (page.next === null) board.still.end(input.token);
+    return ok(page);
+  },
   "permit.due": ({ sql }, { now }) => ok((permitDueAt(sql, now) ?? Number.POSITIVE_INFINITY) <= now),
 };
 

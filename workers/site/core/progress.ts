@@ -1,6 +1,7 @@
 import type { Millis } from "../../../shared/deps.ts";
 import type { Progress } from "../../../shared/protocol/agent.ts";
 import type { AuditProgress } from "./audits.ts";
+import { Stillness } from "./stillness.ts";
 
 const MAX_STEPS = 10_000;
 
@@ -9,6 +10,7 @@ export class ProgressBoard {
   readonly #steps = new Map<string, Progress>();
   readonly #heard = new Map<string, Millis>();
   #audit: AuditProgress | undefined;
+  readonly still = new Stillness();
 
   set(job: string, step: number, progress: Progress): void {
     // Ended steps are not taken out one by one; forgetting all costs a moment's display.

@@ -8,7 +8,7 @@ export function exported(w: World, maxChars = 1_000_000): string[] {
   const lines: string[] = [];
   let after: Queries["export.page"]["in"]["after"];
   do {
-    const page = w.ask("export.page", { after, maxChars });
+    const page = w.ask("export.page", { token: "test", after, maxChars });
     lines.push(...page.lines);
     after = page.next ?? undefined;
   } while (after);

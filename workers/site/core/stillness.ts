@@ -1,0 +1,45 @@
+/**
+ * While an export of several pages is read the site stands still, so that all pages are of one moment: what would change
+ * it is asked to come again, as after any short outage. That lasts well below the time to live of a lease; an export that
+ * takes longer succeeds only if nothing changes. In memory only: an object that forgets it says that the site has moved.
+ */
+import type { Millis } from "../../../shared/deps.ts";
+import type { Problem } from "../../../shared/errors.ts";
+import type { CommandKind } from "./commands.ts";
+
+/** Agents renew their leases from half a minute before they run out. */
+const STILL_MS = 15_000;
+
+/** These write nothing that an export holds. */
+const BESIDE: ReadonlySet<CommandKind> = new Set([
+  "outbox.delivered",
+  "outbox.failed",
+  "outbox.dropped",
+  "outbox.rebuild",
+  "permit.set",
+  "fleet.poke",
+  "site.fence",
+]);
+
+export class Stillness {
+  #reading: { token: string; until: Millis } | undefined;
+
+  begin(token: string, now: Millis): void {
+    this.#reading = { token, until: now + STILL_MS };
+  }
+  /** Nothing has changed since this reader began, and no other one has begun. */
+  goesOn(token: string): boolean {
+    return this.#reading?.token === token;
+  }
+  end(token: string): void {
+    if (this.#reading?.token === token) this.#reading = undefined;
+  }
+
+  bars(kind: CommandKind, now: Millis): Problem | undefined {
+    if (BESIDE.has(kind) || !this.#reading || this.#reading.until <= now) return undefined;
+    return { code: "unavailable", detail: "The site is just being exported, for some seconds." };
+  }
+  wrote(kind: CommandKind, rows: number): void {
+    if (rows > 0 && !BESIDE.has(kind)) this.#reading = undefined;
+  }
+}
