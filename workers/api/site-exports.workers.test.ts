@@ -68,8 +68,12 @@ describe("export and restore", () => {
     expect((await begin(lines)).body).toMatchObject({ code: "site_exists" });
     const { body } = await begin(lines, "stays");
     const edited = lines.map((line) => line.replace("node-1", "node-9"));
-    await load(body.restore, edited);
-    expect((await finish(body.restore)).body).toMatchObject({ code: "export_broken" });
+    expect((await load(body.restore, edited)).body).toMatchObject({ code: "export_broken" });
+    expect((await finish(body.restore)).status).toBe(404);
+    const again = await begin(lines, "stays");
+    const moved = lines.map((line) => (line.startsWith('{"t":"device"') ? line.replace("r1", "r2") : line));
+    expect((await load(again.body.restore, moved)).status).toBe(200);
+    expect((await finish(again.body.restore)).body).toMatchObject({ code: "export_broken" });
     expect(await did("GET", "/v1/sites/stays")).toMatchObject({ generation: 1, hold: null });
     expect(await exported("stays")).toEqual(lines);
   });
