@@ -142,11 +142,4 @@ export const mutants: readonly Mutant[] = [
     from: "  checkIdentity(system, target);\n  const { machines }",
     to: "  const { machines }",
   },
-  {
-    name: "stays-armed-after-the-phone-home",
-    rule: "A5",
-    file: `${AGENT}netboot/decide.ts`,
-    from: "boot.closedAt === null && boot.helloAt === null && now < boot.endsAt",
-    to: "boot.closedAt === null && now < boot.endsAt",
-  },
 ];
