@@ -35,6 +35,7 @@ import { createSite, siteDocument, siteView } from "./site.ts";
 import { barred, fence, standing } from "./standing.ts";
 import { NOT_PAUSED, OPEN_STEPS } from "./step-rows.ts";
 import { sync } from "./sync.ts";
+import { settleJobs } from "./targets.ts";
 import { type CoreDeps, lastEvent, readMeta, type SiteRecord, Tx } from "./tx.ts";
 
 type Handlers = { [K in CommandKind]: (tx: Tx, input: Commands[K]["in"], board: ProgressBoard) => Commands[K]["out"] };
@@ -66,9 +67,11 @@ export class SiteCore {
     const before = this.#sql.written();
     const tx = new Tx(this.#sql, now, random, this.#deps);
     try {
-      const out: { value: Commands[K]["out"] } = this.#sql.transact(() => ({
-        value: handlers[kind](tx, input, this.#board),
-      }));
+      const out: { value: Commands[K]["out"] } = this.#sql.transact(() => {
+        const value = handlers[kind](tx, input, this.#board);
+        settleJobs(tx);
+        return { value };
+      });
       this.#board.still.wrote(kind, this.#sql.written() - before);
       const effects = tx.effects();
       const at = this.nextAlarm(now);
@@ -109,6 +112,7 @@ export class SiteCore {
 function onJob<I extends { job: string }>(act: (tx: Tx, input: I) => void) {
   return (tx: Tx, input: I, board: ProgressBoard): JobView => {
     act(tx, input);
+    settleJobs(tx);
     return value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, input.job));
   };
 }

@@ -12,7 +12,6 @@ import { targetStaleness } from "./plans.ts";
 import { findDevice } from "./rows.ts";
 import { type StepRow, specOf, stepBody, stepsOf, type TargetRow, targetBody, targetsOf } from "./step-rows.ts";
 import { readyNext } from "./steps.ts";
-import { refreshJob } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
 function openJob(tx: Tx, id: string): JobRow {
@@ -26,7 +25,7 @@ export function pauseJob(tx: Tx, { job, actor, reason }: Commands["job.pause"]["
   if (openJob(tx, job).paused !== null) return;
   tx.sql.run("UPDATE job SET paused = ? WHERE id = ?", JSON.stringify({ by: actor, at: tx.now, reason }), job);
   tx.event(job, "job.state", {}, { paused: true, actor, reason });
-  refreshJob(tx, job);
+  tx.changedJobs.add(job);
 }
 
 export function resumeJob(tx: Tx, { job, actor }: Commands["job.resume"]["in"]): void {
@@ -35,7 +34,7 @@ export function resumeJob(tx: Tx, { job, actor }: Commands["job.resume"]["in"]):
   // Paused is not silent: time in which nothing could start does not count against what waits (J3).
   tx.sql.run("UPDATE step SET at = ?1 WHERE job = ?2 AND state IN ('ready', 'unknown') AND at < ?1", tx.now, job);
   tx.event(job, "job.state", {}, { paused: false, actor });
-  refreshJob(tx, job);
+  tx.changedJobs.add(job);
   tx.ring();
 }
 
@@ -56,7 +55,7 @@ export function retryJob(tx: Tx, { job, device, actor }: Commands["job.retry"]["
   );
   for (const target of stuck) reopen(tx, row, target, actor);
   tx.sql.run("UPDATE job SET due_at = ? WHERE id = ?", tx.now + JOB_LIMIT_MS, job);
-  refreshJob(tx, job);
+  tx.changedJobs.add(job);
   tx.ring();
 }
 
@@ -123,7 +122,7 @@ export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Co
   tx.sql.run("UPDATE step SET state = 'skipped', at = NULL, ended_at = ? WHERE job = ? AND n = ?", tx.now, job, step.n);
   tx.event(job, "step.skipped", { device: target.device, step: name }, { actor, reason, from: step.state });
   readyNext(tx, step);
-  refreshJob(tx, job);
+  tx.changedJobs.add(job);
   tx.ring();
 }
 

@@ -11,7 +11,7 @@ import { keepNeeds } from "./needs.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
 import { makePlan, staleness } from "./plans.ts";
 import { specOf, stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
-import { cancelStep, endTarget, refreshJob } from "./targets.ts";
+import { cancelStep, endTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
 /** Returns the job's id and whether this call made it. */
@@ -167,7 +167,7 @@ function cancelTargets(tx: Tx, job: string, failure: Failure): void {
     const target = targetRow(tx.sql, job, device);
     if (target && !isFinal.target(target.state)) cancelTarget(tx, target, failure);
   }
-  refreshJob(tx, job);
+  tx.changedJobs.add(job);
 }
 
 function cancelTarget(tx: Tx, target: TargetRow, failure: Failure): void {

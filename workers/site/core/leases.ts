@@ -28,6 +28,7 @@ import {
   type TargetRow,
   targetBody,
   targetRow,
+  WORK_STEPS,
 } from "./step-rows.ts";
 import { failStep, loseStep } from "./steps.ts";
 import { ending, expireTargets, startTarget } from "./targets.ts";
@@ -37,21 +38,22 @@ import { isUnread } from "./unread.ts";
 /** After the deadline given to the agent, the coordinator waits this long for the agent's own report of it. */
 const DEADLINE_GRACE_MS = 60_000;
 
+/** A lease that an agent has by our books; no more is read of it, as there may be thousands in each sync. */
+type Held = Pick<StepRow, "job" | "n" | "lease" | "leased_at">;
+
+export const heldBy = (tx: Tx, agent: string): Held[] =>
+  tx.sql.all<Held>(`SELECT job, n, lease, leased_at FROM ${WORK_STEPS} AND state <> 'unknown' AND agent = ?`, agent);
+
 /**
  * Renews all that the agent holds: one row written for all, and none before half the time to live has gone (C4).
  * Returns the leases whose time starts anew.
  */
-export function renew(tx: Tx, agent: AgentRow, holding: readonly string[]): string[] {
-  const held = heldBy(tx, agent.id);
+export function renew(tx: Tx, agent: AgentRow, held: readonly Held[], holding: ReadonlySet<string>): string[] {
   if (!held.some((step) => leaseUntil(step, agent) <= tx.now + LEASE_TTL_MS / 2)) return [];
   agent.lease_until = tx.now + LEASE_TTL_MS;
   tx.sql.run("UPDATE agent SET lease_until = ? WHERE id = ?", agent.lease_until, agent.id);
-  const mine = new Set(held.map((s) => s.lease));
-  return holding.filter((lease) => mine.has(lease));
+  return held.flatMap(({ lease }) => (lease !== null && holding.has(lease) ? [lease] : []));
 }
-
-export const heldBy = (tx: Tx, agent: string): StepRow[] =>
-  tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running') AND agent = ?`, agent);
 
 /** Waiting steps of other agents that are looked at in one sync, for whether their agents are still there. */
 const MAX_FOREIGN = 200;
@@ -172,11 +174,12 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
  * Leases that the agent has by our books but did not list: their reply was lost, or the agent began anew. They are said
  * again; while nothing may start they are taken back (G5, G6), as the agent does not have them.
  */
-export function redeliver(tx: Tx, agent: AgentRow, holding: ReadonlySet<string>): Lease[] {
+export function redeliver(tx: Tx, agent: AgentRow, held: readonly Held[], holding: ReadonlySet<string>): Lease[] {
   const out: Lease[] = [];
   const open = mayStart(tx.sql, tx.now).ok;
-  for (const step of heldBy(tx, agent.id)) {
-    if (step.lease === null || holding.has(step.lease)) continue;
+  for (const { job, n, lease } of held) {
+    const step = lease === null || holding.has(lease) ? undefined : stepRow(tx.sql, job, n);
+    if (!step) continue;
     const target = targetRow(tx.sql, step.job, step.device);
     if (!open) loseStep(tx, step, "nothing may start now, and the agent does not have the lease");
     // Whether the agent had begun is not known here; it is told to look first.

@@ -110,6 +110,8 @@ export const migrations: readonly string[][] = [
     // Devices on which work was done that no table knows: nothing starts there before they were read.
     `CREATE TABLE unread (device TEXT PRIMARY KEY, why TEXT NOT NULL, since INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
   ],
+  // A job's state is derived from those of its targets, of which there may be thousands, without reading their bodies.
+  ["CREATE INDEX target_state ON job_target (job, state)"],
 ];
 
 export const newestSchema = migrations.length;

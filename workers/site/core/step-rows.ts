@@ -70,6 +70,9 @@ export const OPEN_STEPS = "step INDEXED BY step_open WHERE state IN ('ready', 'l
 /** The ready ones in the order in which they go: lowest rank first. */
 export const READY_STEPS = "step INDEXED BY step_ready WHERE state = 'ready'";
 
+/** Those at work, and those of which it is not known. */
+export const WORK_STEPS = "step INDEXED BY step_work WHERE state IN ('leased', 'running', 'unknown')";
+
 /** Goes behind a condition on steps: a paused job's steps wait without a deadline and without a wish for permits. */
 export const NOT_PAUSED = "AND job NOT IN (SELECT id FROM job INDEXED BY job_paused WHERE paused IS NOT NULL)";
 

@@ -54,12 +54,13 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
 
   const holding = new Set(request.holding);
   // First of all, so that leases given below count from now and no second renewal is due for them.
-  const renewed = renew(tx, agent, request.holding);
-  const again = redeliver(tx, agent, holding);
+  const held = heldBy(tx, agent.id);
+  const renewed = renew(tx, agent, held, holding);
+  const again = redeliver(tx, agent, held, holding);
   const fresh = handOut(tx, agent, request.free, board);
-  const mine = new Set(heldBy(tx, agent.id).map((s) => s.lease));
+  const mine = new Set(held.map((s) => s.lease));
   const audit = auditTargets(tx, board);
-  const busy = mine.size > 0 || fresh.length > 0;
+  const busy = held.length > 0 || fresh.length > 0;
   return {
     ...common,
     ...(refused.length > 0 && { refused }),
@@ -135,5 +136,8 @@ function noteVersion(tx: Tx, agent: AgentRow, version: string): void {
 
 /** An agent that starts anew may hold leases that it will never report on; when it is revoked they are lost at once. */
 export function loseAllOf(tx: Tx, agent: string, why: string): void {
-  for (const step of heldBy(tx, agent)) loseStep(tx, step, why);
+  for (const { job, n } of heldBy(tx, agent)) {
+    const step = stepRow(tx.sql, job, n);
+    if (step) loseStep(tx, step, why);
+  }
 }

@@ -24,7 +24,7 @@ export function startTarget(tx: Tx, target: TargetRow, agent: string, writes: bo
   );
   if (target.state === "running") return;
   tx.event(target.job, "target.state", { device: target.device }, { state: "running" });
-  refreshJob(tx, target.job);
+  tx.changedJobs.add(target.job);
 }
 
 /** Codes after which only a person can decide; the words are what the job then waits for. */
@@ -64,7 +64,7 @@ export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
     target.device,
   );
   tx.event(target.job, "target.state", { device: target.device }, { state: "waiting", waitingOn, dueAt, failure });
-  refreshJob(tx, target.job);
+  tx.changedJobs.add(target.job);
 }
 
 /** J3: nobody decided about a waiting target within its limit; the device is free again. */
@@ -118,7 +118,7 @@ export function endTarget(
   );
   tx.event(target.job, "target.state", { device: target.device }, { state, ...(failure && { failure }) });
   if (state !== "succeeded") for (const doomed of doomedBy(tx, target, steps)) doom(tx, doomed.target, doomed.why);
-  refreshJob(tx, target.job);
+  tx.changedJobs.add(target.job);
 }
 
 /** The target cannot succeed any more. A step of it that is at work is let to its end first (J6). */
@@ -133,11 +133,19 @@ function doom(tx: Tx, target: TargetRow, why: Failure): void {
   );
 }
 
-/** Derives the job's state from its targets. */
-export function refreshJob(tx: Tx, job: string): void {
+/** Derives the states of the jobs that a command has touched; once for each, as a job may have thousands of targets. */
+export function settleJobs(tx: Tx): void {
+  for (const job of tx.changedJobs) settleJob(tx, job);
+  tx.changedJobs.clear();
+}
+
+function settleJob(tx: Tx, job: string): void {
   const row = jobRow(tx.sql, job);
   if (!row) return;
-  const states = tx.sql.all<{ state: TargetState }>("SELECT state FROM job_target WHERE job = ?", job);
+  const states = tx.sql.all<{ state: TargetState }>(
+    "SELECT DISTINCT state FROM job_target INDEXED BY target_state WHERE job = ?",
+    job,
+  );
   const state = jobStateOf(
     states.map((t) => t.state),
     row.paused !== null,

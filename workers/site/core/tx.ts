@@ -30,6 +30,8 @@ export class Tx {
   readonly random: Random;
   readonly deps: CoreDeps;
   readonly events: JobEvent[] = [];
+  /** Jobs of which a target has changed: their state is derived once, when the command is done. */
+  readonly changedJobs = new Set<string>();
   #ring = false;
   readonly #other: Effect[] = [];
   #site: SiteRecord | undefined;
