@@ -33,6 +33,7 @@ it("[J2] nothing but the site's core writes the state of jobs, steps, locks and 
   const write = /(INSERT INTO|UPDATE|DELETE FROM) (job|job_target|step|lock|step_need)\b/;
   const writers = files.filter(({ file, text }) => !file.endsWith(".test.ts") && write.test(text)).map((f) => f.file);
   expect(writers.length).toBeGreaterThan(3);
-  // The read model has a table "job" of its own, which is a projection (E3).
-  expect(writers.filter((file) => !file.startsWith("workers/site/core/"))).toEqual([]);
+  // The seeded defects of the simulation are texts of the core's own code, spoilt on purpose.
+  const others = writers.filter((file) => !file.startsWith("workers/site/core/"));
+  expect(others).toEqual(["lab/simulation/mutants.ts"]);
 });
