@@ -1,16 +1,12 @@
 /** The cron trigger: it only tells each site which audit window it is; the site knows whether it has seen that one. */
 import type { Millis } from "../shared/deps.ts";
 import { sitesInScope } from "./api/site-lookup.ts";
+import { windowKey } from "./audit-window.ts";
 import type { Env } from "./env.ts";
 import { siteObject } from "./site/rpc.ts";
 
-/** As wrangler.toml's cron; a trigger that comes twice or late names the same window. */
-export const WINDOW_MS = 15 * 60_000;
 /** Sites told at once; the platform allows six connections at a time and queues the rest. */
 const AT_ONCE = 20;
-
-export const windowKey = (at: Millis): string =>
-  `audit:${new Date(Math.floor(at / WINDOW_MS) * WINDOW_MS).toISOString().slice(0, 16)}`;
 
 export async function pokeSites(env: Env, at: Millis): Promise<void> {
   const window = windowKey(at);

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { AuditRun } from "../shared/model/finding.ts";
 import type { Meter } from "../shared/model/views.ts";
-import { pokeSites, windowKey } from "./scheduled.ts";
+import { windowKey } from "./audit-window.ts";
+import { pokeSites } from "./scheduled.ts";
 import { call, did, env, eventually, makeSite, objectOf, prepare, settled, TestAgent } from "./test-fleet.ts";
 
 beforeAll(prepare);

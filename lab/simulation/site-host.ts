@@ -8,6 +8,7 @@ import { HttpFailure } from "../../agents/site/http.ts";
 import type { Socket, SocketEvents } from "../../agents/site/link/doorbell.ts";
 import { errorCatalog, type Outcome } from "../../shared/errors.ts";
 import { EnrollRequest, SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
+import { WINDOW_MS, windowKey } from "../../workers/audit-window.ts";
 import { verifyAgentToken } from "../../workers/site/agent-token.ts";
 import type { CommandKind, Commands, Queries, QueryKind } from "../../workers/site/core/commands.ts";
 import { NodeSql } from "../../workers/site/node-sql.ts";
@@ -240,8 +241,16 @@ export class SiteHost {
       this.#cancelAlarm = clock.after(wait, () => {
         this.#alarmAt = null;
         this.#droppedAt = clock.now;
+        clock.after(WINDOW_MS, () => this.#cron());
       });
     } else this.#cancelAlarm = clock.after(wait, () => this.#fire());
+  }
+
+  /** The cron comes by; told only where it matters: the object may have been left without an alarm and with nobody to wake it. */
+  #cron(): void {
+    if (this.#droppedAt === undefined) return;
+    this.#sim.say("the cron wakes the object");
+    this.tell("audit.start", { window: windowKey(this.#sim.clock.now), actor: "cron" });
   }
 
   #fire(): void {
