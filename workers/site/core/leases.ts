@@ -17,6 +17,7 @@ import { move } from "./moves.ts";
 import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
+  isBusy,
   NOT_PAUSED,
   OPEN_STEPS,
   READY_STEPS,
@@ -24,7 +25,6 @@ import {
   specOf,
   stepBody,
   stepRow,
-  stepsOf,
   type TargetRow,
   targetBody,
   targetRow,
@@ -95,7 +95,7 @@ function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow,
   if (ending(tx, target) || isUnread(tx.sql, step.device)) return false;
   if (!mayHaveTarget(tx, board, step, target, agent)) return false;
   // L1: steps of one target exclude each other while one is at work.
-  return !stepsOf(tx.sql, target).some((s) => s.n !== step.n && (s.state === "leased" || s.state === "running"));
+  return !isBusy(tx.sql, target, step.n);
 }
 
 function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease {

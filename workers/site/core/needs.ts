@@ -2,7 +2,7 @@
 import type { Failure } from "../../../shared/model/job.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
-import { type StepRow, stepBody, stepRow, stepsOf, type TargetRow, targetBody, targetRow } from "./step-rows.ts";
+import { type StepRow, stepBody, stepRow, stepsIn, type TargetRow, targetBody, targetRow } from "./step-rows.ts";
 import type { Tx } from "./tx.ts";
 
 /** Lays down the needs that cross from one target to another, so that a step's end finds who waits for it. */
@@ -17,21 +17,21 @@ const isEnd = (step: StepRow | undefined): boolean => step?.state === "succeeded
 
 /** Whether what the step stands for has been done. One that was left out is done when its own needs are. */
 function isDone(tx: Tx, job: string, n: number): boolean {
-  const step = stepRow(tx.sql, job, n);
-  if (!step || step.state === "succeeded") return step !== undefined;
-  return step.state === "skipped" && stepBody(step).needs.every((need) => isDone(tx, job, need));
+  const state = tx.sql.get<Pick<StepRow, "state">>("SELECT state FROM step WHERE job = ? AND n = ?", job, n)?.state;
+  const step = state === "skipped" ? stepRow(tx.sql, job, n) : undefined;
+  return step ? stepBody(step).needs.every((need) => isDone(tx, job, need)) : state === "succeeded";
 }
 
 /** A step is done: what waited for it, and for nothing else any more, becomes ready, in its target and in others. */
 export function readyAfter(tx: Tx, done: StepRow, target: TargetRow): void {
   readyMet(tx, target);
-  const ends = [done, ...stepsOf(tx.sql, target).filter((s) => s.state === "skipped")];
+  const ends = [done, ...stepsIn(tx.sql, target, "skipped")];
   for (const end of ends) for (const step of dependents(tx, end)) readyIfMet(tx, step);
 }
 
 /** All blocked steps of the target whose needs are met become ready. */
 export function readyMet(tx: Tx, target: TargetRow): void {
-  for (const step of stepsOf(tx.sql, target)) readyIfMet(tx, step);
+  for (const step of stepsIn(tx.sql, target, "blocked")) readyIfMet(tx, step);
 }
 
 function readyIfMet(tx: Tx, step: StepRow): void {

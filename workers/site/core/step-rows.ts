@@ -78,14 +78,19 @@ export const NOT_PAUSED = "AND job NOT IN (SELECT id FROM job INDEXED BY job_pau
 
 export const stepRow = (sql: Sql, job: string, n: number) =>
   sql.get<StepRow>("SELECT * FROM step WHERE job = ? AND n = ?", job, n);
-export const stepsOf = (sql: Sql, t: TargetRow) =>
-  sql.all<StepRow>(
-    "SELECT * FROM step WHERE job = ? AND n BETWEEN ? AND ? AND device = ? ORDER BY n",
-    t.job,
-    t.from_n,
-    t.to_n,
-    t.device,
-  );
+const OF_TARGET = "FROM step WHERE job = ? AND n BETWEEN ? AND ? AND device = ?";
+const ofTarget = (t: TargetRow) => [t.job, t.from_n, t.to_n, t.device];
+export const stepsOf = (sql: Sql, t: TargetRow) => sql.all<StepRow>(`SELECT * ${OF_TARGET} ORDER BY n`, ...ofTarget(t));
+/** Those in one state: a sync asks for few of them, hundreds of times. */
+export const stepsIn = (sql: Sql, t: TargetRow, state: StepState) =>
+  sql.all<StepRow>(`SELECT * ${OF_TARGET} AND state = ? ORDER BY n`, ...ofTarget(t), state);
+/** Whether another step of the target is at work. */
+export const isBusy = (sql: Sql, t: TargetRow, beside: number) =>
+  sql.get(`SELECT 1 ${OF_TARGET} AND n <> ? AND state IN ('leased', 'running') LIMIT 1`, ...ofTarget(t), beside) !==
+  undefined;
+/** Whether every step of the target is done or was left out. */
+export const allDone = (sql: Sql, t: TargetRow) =>
+  sql.get(`SELECT 1 ${OF_TARGET} AND state NOT IN ('succeeded', 'skipped') LIMIT 1`, ...ofTarget(t)) === undefined;
 export const targetRow = (sql: Sql, job: string, device: string) =>
   sql.get<TargetRow>("SELECT * FROM job_target WHERE job = ? AND device = ?", job, device);
 export const targetsOf = (sql: Sql, job: string) =>

@@ -6,7 +6,7 @@ import type { Report } from "../../../shared/protocol/agent.ts";
 import { record } from "./ledger.ts";
 import { move } from "./moves.ts";
 import { readyAfter } from "./needs.ts";
-import { type StepRow, specOf, stepBody, stepRow, stepsOf, targetRow } from "./step-rows.ts";
+import { allDone, type StepRow, specOf, stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { ending, endTarget, failTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
@@ -83,8 +83,7 @@ export function readyNext(tx: Tx, done: StepRow): void {
   const end = ending(tx, target);
   if (end) return endTarget(tx, target, end.state, end.failure);
   readyAfter(tx, done, target);
-  if (stepsOf(tx.sql, target).every((s) => s.state === "succeeded" || s.state === "skipped"))
-    endTarget(tx, target, "succeeded", null);
+  if (allDone(tx.sql, target)) endTarget(tx, target, "succeeded", null);
 }
 
 /** A failed try: another one where the action allows it, else the end of the target (J8: it starts at this step again). */
