@@ -188,6 +188,12 @@ export function redeliver(tx: Tx, agent: AgentRow, held: readonly Held[], holdin
   return out;
 }
 
+/** Steps at work whose time is over. Told from the indexes: of what an agent renews no row is read. */
+const OVERDUE = `SELECT job, n FROM ${WORK_STEPS} AND state <> 'unknown' AND (
+      leased_at <= ?1 - ?2 AND agent NOT IN (SELECT id FROM agent WHERE lease_until > ?1)
+      OR agent IN (SELECT id FROM agent WHERE revoked_at IS NOT NULL))
+  UNION SELECT job, n FROM ${OPEN_STEPS} AND state IN ('leased', 'running') AND at <= ?1`;
+
 const OPEN_LIMIT_MS = Math.min(stepLimits.ready.limit, stepLimits.unknown.limit);
 
 /** Ends what has outlived its time: leases without renewal, attempts and waits past their limits (J3, J10). */
@@ -195,7 +201,9 @@ export function expire(tx: Tx): void {
   expireJobs(tx);
   expireTargets(tx);
   const agents = new Map(tx.sql.all<AgentRow>("SELECT * FROM agent").map((a) => [a.id, a]));
-  for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running')`)) {
+  for (const { job, n } of tx.sql.all<Pick<StepRow, "job" | "n">>(OVERDUE, tx.now, LEASE_TTL_MS)) {
+    const step = stepRow(tx.sql, job, n);
+    if (step?.state !== "leased" && step?.state !== "running") continue;
     const agent = step.agent === null ? undefined : agents.get(step.agent);
     if (leaseUntil(step, agent) <= tx.now || agent?.revoked_at)
       loseStep(tx, step, "the lease ran out without a word from the agent");
@@ -217,24 +225,32 @@ export function expire(tx: Tx): void {
   }
 }
 
+type Timer = "retry" | "leased" | "running" | "lease" | "takeover" | "ready" | "unknown" | "job" | "target";
+
 /** When the next lease or limit runs out, or a waiting retry comes due; undefined when nothing is open. */
 export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
-  const row = tx.sql.get<Record<"retry" | "lease" | "takeover" | "limit" | "job" | "target", number | null>>(
+  const row = tx.sql.get<Record<Timer, number | null>>(
     `SELECT (SELECT min(at) FROM ${OPEN_STEPS} AND state = 'ready' AND at > ?1) AS retry,
-       (SELECT min(min(at, max(leased_at + ?2, coalesce((SELECT a.lease_until FROM agent a WHERE a.id = step.agent), 0))))
-          FROM ${OPEN_STEPS} AND state IN ('leased', 'running')) AS lease,
+       (SELECT min(at) FROM ${OPEN_STEPS} AND state = 'leased') AS leased,
+       (SELECT min(at) FROM ${OPEN_STEPS} AND state = 'running') AS running,
+       (SELECT min(max(lease_until, ?2 + (SELECT leased_at FROM ${WORK_STEPS} AND agent = a.id AND state <> 'unknown'
+          ORDER BY leased_at LIMIT 1))) FROM agent a) AS lease,
        (SELECT min(quiet_since) + ?3 FROM agent WHERE revoked_at IS NULL AND quiet_since > ?1 - ?3) AS takeover,
-       (SELECT min(at) FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown') ${NOT_PAUSED}) AS "limit",
+       (SELECT at FROM ${OPEN_STEPS} AND state = 'ready' ${NOT_PAUSED} ORDER BY at LIMIT 1) AS ready,
+       (SELECT at FROM ${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED} ORDER BY at LIMIT 1) AS unknown,
        (SELECT min(due_at) FROM job INDEXED BY job_due WHERE due_at IS NOT NULL) AS job,
        (SELECT min(due_at) FROM job_target INDEXED BY target_due WHERE due_at IS NOT NULL) AS target`,
     tx.now,
     LEASE_TTL_MS,
     TAKEOVER_MS,
   );
+  if (!row) return undefined;
+  const { ready, unknown, ...fixed } = row;
+  // Time in which nothing may start does not count against what waits.
   const open = openSince(tx.sql, tx.now);
-  const limit = row?.limit == null || open === undefined ? null : Math.max(row.limit, open) + OPEN_LIMIT_MS;
-  const times = [row?.retry, row?.lease, row?.takeover, limit, row?.job, row?.target].filter(
-    (t): t is number => t !== null && t !== undefined,
+  const limits = [ready, unknown].map((at) =>
+    at === null || open === undefined ? null : Math.max(at, open) + OPEN_LIMIT_MS,
   );
+  const times = [...Object.values(fixed), ...limits].filter((t) => t !== null);
   return times.length === 0 ? undefined : Math.min(...times);
 }
