@@ -123,8 +123,11 @@ export function endTarget(
 
 /** The target cannot succeed any more. A step of it that is at work is let to its end first (J6). */
 function doom(tx: Tx, target: TargetRow, why: Failure): void {
-  if (!stepsOf(tx.sql, target).some((s) => s.state === "leased" || s.state === "running"))
-    return endTarget(tx, target, "failed", why);
+  if (!stepsOf(tx.sql, target).some((s) => s.state === "leased" || s.state === "running")) {
+    // J6: in a job that was cancelled nothing fails for the sake of another.
+    const end = ending(tx, target) ?? { state: "failed", failure: why };
+    return endTarget(tx, target, end.state, end.failure);
+  }
   tx.sql.run(
     "UPDATE job_target SET failure = ? WHERE job = ? AND device = ?",
     JSON.stringify(why),
