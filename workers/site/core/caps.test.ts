@@ -75,6 +75,18 @@ it("hands out the oldest job first, but for priority, and nothing starves", () =
   for (let i = 0; i < 5; i++) order.push(...w.sync({ free: 1, holding: [...held] }).leases.map(hold));
   expect(order).toEqual(["srv00002", "srv00000", "srv00001", "srv00003", "srv00004"]);
 });
+
+it("[J10] a step that may not start does not keep from work those behind it, however little room the agent has", () => {
+  const w = new World(3);
+  const b = w.enroll("b", "y".repeat(43));
+  const job = w.install(names(1));
+  w.sync({}, b);
+  w.do("job.cancel", { job, actor: "token:t", reason: "" });
+  // The agent b may still be in a call on the first machine of the next job.
+  w.install(names(2), "k2");
+  expect(w.sync({ free: 1 }).leases.map((l) => l.target.name)).toEqual(["srv00001"]);
+});
+
 const held: string[] = [];
 function hold(lease: Lease): string {
   held.push(lease.id);

@@ -4,7 +4,6 @@
  */
 import type { Millis } from "../../../shared/deps.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
-import type { SqlValue } from "../../../shared/sql.ts";
 import { type AgentRow, leaseUntil } from "./agent-rows.ts";
 import { stepFor } from "./boot-scope.ts";
 import { Places } from "./caps.ts";
@@ -55,8 +54,10 @@ export function renew(tx: Tx, agent: AgentRow, held: readonly Held[], holding: R
   return held.flatMap(({ lease }) => (lease !== null && holding.has(lease) ? [lease] : []));
 }
 
-/** Waiting steps of other agents that are looked at in one sync, for whether their agents are still there. */
-const MAX_FOREIGN = 200;
+/** Waiting steps that the agent may not have and that are passed over in one sync, for those behind them. */
+const MAX_PASSED = 200;
+/** Waiting steps read at once, at least: one that may not start must not cost a query of its own. */
+const MIN_PAGE = 20;
 
 /** The agent that works on a step's target, with the asking one for a target that nobody has begun. */
 const OWNER = "coalesce((SELECT t.agent FROM job_target t WHERE t.job = step.job AND t.device = step.device), ?2)";
@@ -69,25 +70,37 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
   const out: Lease[] = [];
   if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;
   const places = new Places(tx.sql);
-  const take = (from: string, ...params: SqlValue[]) => {
-    const left = free - out.length;
-    if (left === 0) return;
-    const steps = tx.sql.all<StepRow>(`SELECT * FROM ${from}`, tx.now, ...params);
+  /** Leases what may start; returns how many were passed over. */
+  const take = (steps: readonly StepRow[]): number => {
+    let passed = 0;
     for (const step of steps) {
-      if (out.length === free) return;
+      if (out.length === free) return passed;
       const target = targetRow(tx.sql, step.job, step.device);
       // A lost attempt has kept its place.
       const fresh = step.state === "ready";
-      if (!target || (fresh && places.full(step) !== undefined) || !mayTake(tx, board, step, target, agent)) continue;
+      if (!target || (fresh && places.full(step) !== undefined) || !mayTake(tx, board, step, target, agent)) {
+        passed += 1;
+        continue;
+      }
       out.push(lease(tx, stepFor(tx, step, target, agent.id), target, agent));
       if (fresh) places.take(step);
     }
+    return passed;
   };
-  take(`${OPEN_STEPS} AND state = 'unknown' AND at <= ?1 ${NOT_PAUSED} ORDER BY rank, job, n`);
+  const lost = `${OPEN_STEPS} AND state = 'unknown' AND at <= ? ${NOT_PAUSED}`;
+  take(tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`, tx.now));
   const full = JSON.stringify(places.fullActions());
   const ready = `${READY_STEPS} AND at <= ?1 AND action NOT IN (SELECT value FROM json_each(?3)) ${NOT_PAUSED}`;
-  take(`${ready} AND ${OWNER} = ?2 ORDER BY rank, job, n LIMIT ?4`, agent.id, full, free);
-  take(`${ready} AND ${OWNER} <> ?2 ORDER BY rank, job, n LIMIT ${MAX_FOREIGN}`, agent.id, full);
+  for (const whose of ["=", "<>"]) {
+    const page = `SELECT * FROM ${ready} AND ${OWNER} ${whose} ?2 ORDER BY rank, job, n LIMIT ?4 OFFSET ?5`;
+    // What is leased is no longer ready, so the next page begins behind those that were passed over.
+    for (let passed = 0; out.length < free && passed < MAX_PASSED; ) {
+      const limit = Math.max(free - out.length, MIN_PAGE);
+      const steps = tx.sql.all<StepRow>(page, tx.now, agent.id, full, limit, passed);
+      passed += take(steps);
+      if (steps.length < limit) break;
+    }
+  }
   return out;
 }
 
