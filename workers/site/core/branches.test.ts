@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Lease } from "../../../shared/protocol/agent.ts";
-import { rack } from "./test-workflows.ts";
+import { broken, rack } from "./test-workflows.ts";
 import { World } from "./test-world.ts";
 
 const names = ["srv00000", "srv00001", "srv00002"];
@@ -107,4 +107,59 @@ it("[J8] a retry takes up what failed and what failed with it, and does nothing 
   expect(again.sort()).toEqual(["srv00000 close", "srv00002 look", "srv00002 power"]);
   expect(ran).not.toContain("srv00002 look");
   expect(w.ask("job", { job })).toMatchObject({ state: "succeeded", endedAt: expect.any(Number) });
+});
+
+it("[J6] every machine of a cancelled job is cancelled, also one that needs a step of another", () => {
+  const w = world();
+  const job = w.start("test.rack", names);
+  const { state, targets } = w.do("job.cancel", { job, actor: "token:t", reason: "" });
+  expect([state, ...targets.map((t) => t.state)]).toEqual(["cancelled", "cancelled", "cancelled", "cancelled"]);
+});
+
+it("[J10] a retry of one machine is refused when it would wait in vain for another that has ended", () => {
+  const w = world();
+  const job = w.start("test.rack", names);
+  w.work(({ name }) =>
+    name === "open" ? { outcome: "failed", failure: { code: "identity_mismatch", detail: "" } } : {},
+  );
+  const retry = (device?: string) =>
+    w.core.apply({ now: w.now, random: w.random }, "job.retry", { job, device, actor: "token:t" }).reply;
+  expect(retry("srv00001")).toMatchObject({
+    problem: {
+      code: "retry_refused",
+      detail: "identify needs open of srv00000, which has ended without it; try that again too.",
+    },
+  });
+  expect(retry().ok).toBe(true);
+  w.work();
+  expect(w.ask("job", { job }).state).toBe("succeeded");
+});
+
+/** Each machine after the one before it. */
+const relay = broken("test.relay", (steps) =>
+  steps.map((s) => (s.name === "a" && s.n > 0 ? { ...s, needs: [s.n - 1] } : s)),
+);
+
+it("[J10] a step left out stands for what it needs: who waits for it ends when that can no longer come", () => {
+  const w = new World(2, { workflows: [relay] });
+  const job = w.start("test.relay", names.slice(0, 2));
+  w.do("job.skip", { job, device: "srv00000", step: "b", reason: "", actor: "token:t" });
+  w.work(() => ({ outcome: "failed", failure: { code: "identity_mismatch", detail: "" } }));
+  expect(w.ask("job", { job }).targets.map((t) => t.failure?.code)).toEqual(["identity_mismatch", "need_failed"]);
+});
+
+it("[J10] a machine does not fail for a need of a step that was left out", () => {
+  const w = new World(2, { workflows: [relay] });
+  const job = w.start("test.relay", names.slice(0, 2));
+  for (const step of ["a", "b"]) w.do("job.skip", { job, device: "srv00001", step, reason: "", actor: "token:t" });
+  w.work(() => ({ outcome: "failed", failure: { code: "identity_mismatch", detail: "" } }));
+  expect(w.ask("job", { job }).targets.map((t) => t.state)).toEqual(["failed", "succeeded"]);
+});
+
+it("[J10] what waits for a step that was left out begins as soon as that one's own need is done", () => {
+  const w = new World(2, { workflows: [relay] });
+  const job = w.start("test.relay", names.slice(0, 2));
+  w.do("job.skip", { job, device: "srv00001", step: "a", reason: "", actor: "token:t" });
+  w.work();
+  expect(w.ask("job", { job }).state).toBe("succeeded");
 });

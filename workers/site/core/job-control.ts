@@ -7,7 +7,7 @@ import { type JobRow, jobRow } from "./job-views.ts";
 import { takeLocks } from "./jobs.ts";
 import { JOB_LIMIT_MS } from "./limits.ts";
 import { move } from "./moves.ts";
-import { readyMet } from "./needs.ts";
+import { neverMet, readyMet } from "./needs.ts";
 import { targetStaleness } from "./plans.ts";
 import { findDevice } from "./rows.ts";
 import { type StepRow, specOf, stepBody, stepsOf, type TargetRow, targetBody, targetsOf } from "./step-rows.ts";
@@ -54,6 +54,7 @@ export function retryJob(tx: Tx, { job, device, actor }: Commands["job.retry"]["
     stuck.filter((t) => t.state === "failed").map((t) => targetBody(t)),
   );
   for (const target of stuck) reopen(tx, row, target, actor);
+  for (const target of stuck) mayGoOn(tx, target);
   tx.sql.run("UPDATE job SET due_at = ? WHERE id = ?", tx.now + JOB_LIMIT_MS, job);
   tx.changedJobs.add(job);
   tx.ring();
@@ -96,6 +97,12 @@ function mayReopen(tx: Tx, job: JobRow, target: TargetRow): void {
   if (stale !== undefined) tx.fail("retry_refused", `${stale} Plan again.`);
 }
 
+/** J10: one that needs what has ended would wait in vain. */
+function mayGoOn(tx: Tx, target: TargetRow): void {
+  const vain = neverMet(tx, target);
+  if (vain !== undefined) tx.fail("retry_refused", `${vain}, which has ended without it; try that again too.`);
+}
+
 /**
  * Leaves a step out, with the reason in the job's events (E4): one that has not begun, or that failed; a target that
  * ended with it goes on.
@@ -120,6 +127,7 @@ export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Co
     tx.sql.run("UPDATE job SET due_at = ? WHERE id = ?", tx.now + JOB_LIMIT_MS, job);
   }
   tx.sql.run("UPDATE step SET state = 'skipped', at = NULL, ended_at = ? WHERE job = ? AND n = ?", tx.now, job, step.n);
+  if (isFinal.target(target.state)) mayGoOn(tx, target);
   tx.event(job, "step.skipped", { device: target.device, step: name }, { actor, reason, from: step.state });
   readyNext(tx, step);
   tx.changedJobs.add(job);

@@ -2,7 +2,16 @@
 import type { Failure } from "../../../shared/model/job.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
-import { type StepRow, stepBody, stepRow, stepsIn, type TargetRow, targetBody, targetRow } from "./step-rows.ts";
+import {
+  type StepRow,
+  stepBody,
+  stepRow,
+  stepsIn,
+  stepsOf,
+  type TargetRow,
+  targetBody,
+  targetRow,
+} from "./step-rows.ts";
 import type { Tx } from "./tx.ts";
 
 /** Lays down the needs that cross from one target to another, so that a step's end finds who waits for it. */
@@ -12,8 +21,6 @@ export function keepNeeds(tx: Tx, job: string, plan: Plan): void {
       if (plan.steps[need]?.target !== target)
         tx.sql.run("INSERT INTO step_need (job, need, n) VALUES (?, ?, ?)", job, need, n);
 }
-
-const isEnd = (step: StepRow | undefined): boolean => step?.state === "succeeded" || step?.state === "skipped";
 
 /** Whether what the step stands for has been done. One that was left out is done when its own needs are. */
 function isDone(tx: Tx, job: string, n: number): boolean {
@@ -26,7 +33,7 @@ function isDone(tx: Tx, job: string, n: number): boolean {
 export function readyAfter(tx: Tx, done: StepRow, target: TargetRow): void {
   readyMet(tx, target);
   const ends = [done, ...stepsIn(tx.sql, target, "skipped")];
-  for (const end of ends) for (const step of dependents(tx, end)) readyIfMet(tx, step);
+  for (const end of ends) for (const step of waitingFor(tx, end)) readyIfMet(tx, step);
 }
 
 /** All blocked steps of the target whose needs are met become ready. */
@@ -52,12 +59,24 @@ const dependents = (tx: Tx, { job, n }: StepRow): StepRow[] =>
     n,
   );
 
+/** Open steps of other targets that wait for this one, directly or for one of their own that was left out. */
+function waitingFor(tx: Tx, step: StepRow): StepRow[] {
+  const left = (skipped: StepRow): StepRow[] => {
+    const target = targetRow(tx.sql, skipped.job, skipped.device);
+    const own = target ? stepsOf(tx.sql, target).filter((s) => stepBody(s).needs.includes(skipped.n)) : [];
+    return [...own, ...dependents(tx, skipped)];
+  };
+  const open = (s: StepRow): StepRow[] =>
+    s.state === "skipped" ? left(s).flatMap(open) : isFinal.step(s.state) ? [] : [s];
+  return dependents(tx, step).flatMap(open);
+}
+
 /** The targets that can never end because they need a step of this ended one that was not done; each with the reason. */
 export function doomedBy(tx: Tx, ended: TargetRow, steps: readonly StepRow[]): { target: TargetRow; why: Failure }[] {
   const out = new Map<string, { target: TargetRow; why: Failure }>();
   for (const step of steps) {
-    if (isEnd(step)) continue;
-    for (const dependent of dependents(tx, step)) {
+    if (isDone(tx, step.job, step.n)) continue;
+    for (const dependent of waitingFor(tx, step)) {
       const target = targetRow(tx.sql, step.job, dependent.device);
       if (!target || isFinal.target(target.state) || out.has(target.device)) continue;
       const detail = `${stepBody(dependent).name} needs ${stepBody(step).name} of ${targetBody(ended).name}, which did not succeed.`;
@@ -65,4 +84,25 @@ export function doomedBy(tx: Tx, ended: TargetRow, steps: readonly StepRow[]): {
     }
   }
   return [...out.values()];
+}
+
+/** What an open target waits for in vain, in words: a step of a target that has ended without it. */
+export function neverMet(tx: Tx, target: TargetRow): string | undefined {
+  const vain = (n: number): StepRow | undefined => {
+    const need = stepRow(tx.sql, target.job, n);
+    if (!need || need.state === "succeeded") return undefined;
+    if (need.state === "skipped") return firstVain(need);
+    const other = targetRow(tx.sql, need.job, need.device);
+    return other && isFinal.target(other.state) ? need : undefined;
+  };
+  const firstVain = (step: StepRow): StepRow | undefined =>
+    stepBody(step)
+      .needs.map(vain)
+      .find((need) => need !== undefined);
+  for (const step of stepsIn(tx.sql, target, "blocked")) {
+    const need = firstVain(step);
+    const other = need && targetRow(tx.sql, need.job, need.device);
+    if (need && other) return `${stepBody(step).name} needs ${stepBody(need).name} of ${targetBody(other).name}`;
+  }
+  return undefined;
 }
