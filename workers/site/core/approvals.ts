@@ -3,19 +3,14 @@ import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Commands } from "./commands.ts";
 import { record } from "./ledger.ts";
-import { planRow, readPlan } from "./plan-rows.ts";
+import { reviewedPlan } from "./plan-rows.ts";
 import type { Tx } from "./tx.ts";
 
 export const approvalsOf = (sql: Sql, plan: string): { person: string; at: number }[] =>
   sql.all("SELECT person, at FROM approval WHERE plan = ? ORDER BY at, person", plan);
 
 export function approve(tx: Tx, { plan: id, hash, actor }: Commands["plan.approve"]["in"]): void {
-  const row = planRow(tx.sql, id);
-  const plan = readPlan(tx.sql, id);
-  if (!row || !plan) return tx.fail("plan_unknown", `There is no plan ${id}.`);
-  if (row.hash !== hash) tx.fail("plan_stale", `The plan ${id} has the hash ${row.hash}, not ${hash}.`);
-  if (row.job !== null) tx.fail("plan_used", `The plan ${id} was used by ${row.job}.`);
-  if (row.expires_at <= tx.now) tx.fail("plan_expired", `The plan ${id} expired.`);
+  const plan = reviewedPlan(tx, id, hash);
   if (plan.approvals === 0) tx.fail("approval_refused", `The plan ${id} asks for no approval.`);
   if (actor === plan.requester) tx.fail("approval_refused", `${actor} asked for the plan ${id}.`);
   if (approvalsOf(tx.sql, id).some((a) => a.person === actor)) return;

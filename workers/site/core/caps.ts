@@ -3,7 +3,7 @@ import type { ActionSpec } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
 import type { AtOnce } from "../../../shared/model/site.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import type { StepRow } from "./step-rows.ts";
+import { type StepRow, WORK_STEPS } from "./step-rows.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
 
 /** Steps at work at a site, as long as its file says nothing: what one object serves with room to spare (bench/README.md). */
@@ -39,8 +39,7 @@ export class Places {
   constructor(sql: Sql) {
     this.#caps = capsOf(sql);
     const rows = sql.all<Counted & { n: number }>(
-      `SELECT action, disruptive, count(*) AS n FROM step INDEXED BY step_work
-       WHERE state IN ('leased', 'running', 'unknown') GROUP BY action, disruptive`,
+      `SELECT action, disruptive, count(*) AS n FROM ${WORK_STEPS} GROUP BY action, disruptive`,
     );
     for (const { n, ...row } of rows) this.take(row, n);
   }

@@ -8,7 +8,7 @@ import { jobRow } from "./job-views.ts";
 import { JOB_LIMIT_MS } from "./limits.ts";
 import { heldAnew } from "./moves.ts";
 import { keepNeeds } from "./needs.ts";
-import { planRow, readPlan } from "./plan-rows.ts";
+import { planRow, reviewedPlan } from "./plan-rows.ts";
 import { makePlan, staleness } from "./plans.ts";
 import { specOf, stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget } from "./targets.ts";
@@ -27,7 +27,7 @@ export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: s
       tx.fail("idempotency_key_reused", `The key ${input.key} made ${used.job} from another body.`);
     return { job: used.job, created: false };
   }
-  const plan = "plan" in input ? reviewedPlan(tx, input.plan, input.hash) : makePlan(tx, input, input.actor);
+  const plan = "plan" in input ? currentPlan(tx, input.plan, input.hash) : makePlan(tx, input, input.actor);
   const job = admit(tx, plan, input.actor, input.priority ?? PRIORITY_DEFAULT);
   tx.sql.run(
     "INSERT INTO idempotency (actor, key, body_hash, job) VALUES (?, ?, ?, ?)",
@@ -39,13 +39,9 @@ export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: s
   return { job, created: true };
 }
 
-function reviewedPlan(tx: Tx, id: string, hash: string): Plan {
-  const row = planRow(tx.sql, id);
-  const plan = readPlan(tx.sql, id);
-  if (!row || !plan) return tx.fail("plan_unknown", `There is no plan ${id}.`);
-  if (row.hash !== hash) return tx.fail("plan_stale", `The plan ${id} has the hash ${row.hash}, not ${hash}.`);
-  if (row.job !== null) return tx.fail("plan_used", `The plan ${id} was used by ${row.job}.`);
-  if (row.expires_at <= tx.now) return tx.fail("plan_expired", `The plan ${id} expired.`);
+/** The reviewed plan, if it still fits the world. */
+function currentPlan(tx: Tx, id: string, hash: string): Plan {
+  const plan = reviewedPlan(tx, id, hash);
   const stale = staleness(tx, plan);
   if (stale !== undefined) return tx.fail("plan_stale", stale);
   return plan;

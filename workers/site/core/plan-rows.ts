@@ -1,7 +1,7 @@
 /** How plans lie in their table. */
 import type { Plan } from "../../../shared/model/plan.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import { readText } from "./tx.ts";
+import { readText, type Tx } from "./tx.ts";
 
 export interface PlanRow {
   id: string;
@@ -17,4 +17,15 @@ export const planRow = (sql: Sql, id: string) => sql.get<PlanRow>("SELECT * FROM
 export function readPlan(sql: Sql, id: string): Plan | undefined {
   const text = readText(sql, id);
   return text === undefined ? undefined : (JSON.parse(text) as Plan);
+}
+
+/** The plan that people have reviewed under this hash, as long as it is neither used nor expired; else the refusal. */
+export function reviewedPlan(tx: Tx, id: string, hash: string): Plan {
+  const row = planRow(tx.sql, id);
+  const plan = readPlan(tx.sql, id);
+  if (!row || !plan) return tx.fail("plan_unknown", `There is no plan ${id}.`);
+  if (row.hash !== hash) tx.fail("plan_stale", `The plan ${id} has the hash ${row.hash}, not ${hash}.`);
+  if (row.job !== null) tx.fail("plan_used", `The plan ${id} was used by ${row.job}.`);
+  if (row.expires_at <= tx.now) tx.fail("plan_expired", `The plan ${id} expired.`);
+  return plan;
 }
