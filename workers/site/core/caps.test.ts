@@ -58,24 +58,6 @@ it("[G5] a lost attempt keeps its place until it was read", () => {
   expect(next.map((l) => [l.step, l.resolve])).toEqual([[lease?.step, true]]);
 });
 
-it("hands out the oldest job first, but for priority, and nothing starves", () => {
-  const w = new World(6);
-  const order: string[] = [];
-  const start = (n: number, priority?: number) =>
-    w.start("server.install", names(1, n), { key: `k${n}`, ...(priority !== undefined && { priority }) });
-  start(0);
-  w.now += 1_000;
-  start(1);
-  w.now += 1_000;
-  start(2, 6);
-  start(3, 0);
-  // A job of the lowest priority goes before one of the highest that came long after it.
-  w.now += 10 * 15 * 60_000;
-  start(4, 9);
-  for (let i = 0; i < 5; i++) order.push(...w.sync({ free: 1, holding: [...held] }).leases.map(hold));
-  expect(order).toEqual(["srv00002", "srv00000", "srv00001", "srv00003", "srv00004"]);
-});
-
 it("[J10] a step that may not start does not keep from work those behind it, however little room the agent has", () => {
   const w = new World(3);
   const b = w.enroll("b", "y".repeat(43));
@@ -86,12 +68,6 @@ it("[J10] a step that may not start does not keep from work those behind it, how
   w.install(names(2), "k2");
   expect(w.sync({ free: 1 }).leases.map((l) => l.target.name)).toEqual(["srv00001"]);
 });
-
-const held: string[] = [];
-function hold(lease: Lease): string {
-  held.push(lease.id);
-  return lease.target.name;
-}
 
 it("shows what holds at the site: its file's numbers, else the product's", () => {
   expect(new World(1).ask("site", {}).atOnce).toEqual({

@@ -221,7 +221,7 @@ const answers: Answers = {
     return row ? ok(assetView(sql, site.id, row)) : refuse("not_found", `${site.name} has no asset ${asset}.`);
   },
   plan: ({ sql, now }, { plan }) => planView(sql, plan, now),
-  jobs: ({ sql, site }, input) => ok(jobPage(sql, site, input)),
+  jobs: ({ sql, site }, input) => jobPage(sql, site, input),
   job: (at, { job, agents }) => jobView({ ...at, silent: allSilent(agents, at.now) }, at.site, job),
   "job.version": ({ sql }, { job }) =>
     jobRow(sql, job) ? ok({ version: lastEvent(sql, job) }) : refuse("job_unknown", `There is no job ${job}.`),

@@ -8,10 +8,10 @@ import { agentMissing, allSilent } from "./agent-rows.ts";
 import type { AgentPresence } from "./commands.ts";
 import type { FindingRow } from "./findings.ts";
 import { holdOf } from "./hold.ts";
-import { type JobRow, jobRow, targetView } from "./job-views.ts";
+import { type JobRow, jobRow, newestJobOf, targetView } from "./job-views.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { type DeviceRow, deviceDoc, deviceView, findDevice } from "./rows.ts";
-import { type TargetRow, targetBody } from "./step-rows.ts";
+import { type TargetRow, targetBody, targetRow } from "./step-rows.ts";
 import type { SiteRecord } from "./tx.ts";
 
 interface Seen {
@@ -31,11 +31,8 @@ export function explain(at: Seen, name: string, agents: readonly AgentPresence[]
   const row = findDevice(sql, name);
   if (!row) return refuse("target_unknown", `${site.name} has no device ${name}.`);
   const device = deviceView(sql, site.id, row);
-  const latest = sql.get<TargetRow>(
-    "SELECT t.* FROM job_target t JOIN job j ON j.id = t.job WHERE t.device = ? ORDER BY j.created_at DESC, j.id DESC LIMIT 1",
-    row.id,
-  );
-  const job = latest && jobRow(sql, latest.job);
+  const job = newestJobOf(sql, row.id);
+  const latest = job && targetRow(sql, job.id, row.id);
   const target = latest && job && targetView(seen, job, latest);
   const open = target?.endedAt === null ? target : undefined;
   const failure = target?.failure ?? null;

@@ -3,7 +3,7 @@ import { isFinal } from "../../../shared/model/job.ts";
 import { isDestructive } from "../../workflows/check-plan.ts";
 import { beginAgain, isOfBoot } from "./boot-scope.ts";
 import type { Commands } from "./commands.ts";
-import { type JobRow, jobRow } from "./job-views.ts";
+import { type JobRow, jobRow, newestJobOf } from "./job-views.ts";
 import { takeLocks } from "./jobs.ts";
 import { JOB_LIMIT_MS } from "./limits.ts";
 import { move } from "./moves.ts";
@@ -88,11 +88,8 @@ function reopen(tx: Tx, job: JobRow, target: TargetRow, actor: string): void {
 /** A target that had ended left its device to others: it must still be the one that was planned. */
 function mayReopen(tx: Tx, job: JobRow, target: TargetRow): void {
   const { name } = targetBody(target);
-  const newest = tx.sql.get<{ job: string }>(
-    "SELECT t.job FROM job_target t JOIN job j ON j.id = t.job WHERE t.device = ? ORDER BY j.created_at DESC, j.id DESC LIMIT 1",
-    target.device,
-  );
-  if (newest?.job !== job.id) tx.fail("retry_refused", `${name} has been in ${newest?.job} since; plan again.`);
+  const newest = newestJobOf(tx.sql, target.device);
+  if (newest?.id !== job.id) tx.fail("retry_refused", `${name} has been in ${newest?.id} since; plan again.`);
   const stale = targetStaleness(tx, targetBody(target), tx.deps.workflows.get(job.workflow)?.startsFrom);
   if (stale !== undefined) tx.fail("retry_refused", `${stale} Plan again.`);
 }

@@ -48,6 +48,8 @@ export interface JobRow {
   paused: string | null;
   /** When it is given up; null once final, or given up. */
   due_at: number | null;
+  /** Its number among the site's jobs in the order in which they were accepted: no clock decides which is newer. */
+  seq: number;
 }
 export const jobRow = (sql: Sql, id: string) => sql.get<JobRow>("SELECT * FROM job WHERE id = ?", id);
 
@@ -226,24 +228,33 @@ export function jobSummary(sql: Sql, site: SiteRecord, row: JobRow): JobSummary 
   };
 }
 
-/** Newest first. The cursor is the last job seen, as `createdAt/id`. */
+/** A device's newest job, or undefined when it never had one. */
+export const newestJobOf = (sql: Sql, device: string): JobRow | undefined =>
+  sql.get<JobRow>(
+    `SELECT * FROM job INDEXED BY job_seq WHERE EXISTS (SELECT 1 FROM job_target t WHERE t.job = job.id AND t.device = ?)
+     ORDER BY seq DESC LIMIT 1`,
+    device,
+  );
+
+/** Newest first. The cursor is the number of the last job seen. */
 export function jobPage(
   sql: Sql,
   site: SiteRecord,
   input: { limit: number; cursor?: string | undefined; state?: JobState | undefined },
-): Page<JobSummary> {
-  const [at, id] = input.cursor?.split("/") ?? [];
+): Outcome<Page<JobSummary>> {
+  const { cursor, limit, state } = input;
+  if (cursor !== undefined && !/^\d{1,15}$/.test(cursor))
+    return refuse("bad_request", "The cursor is not one that a list gave.");
   const rows = sql.all<JobRow>(
-    `SELECT * FROM job WHERE (?1 IS NULL OR created_at < ?1 OR (created_at = ?1 AND id < ?2)) AND (?3 IS NULL OR state = ?3)
-     ORDER BY created_at DESC, id DESC LIMIT ?4`,
-    at === undefined ? null : Number(at),
-    id ?? null,
-    input.state ?? null,
-    input.limit + 1,
+    `SELECT * FROM job INDEXED BY job_seq WHERE (?1 IS NULL OR seq < ?1) AND (?2 IS NULL OR state = ?2)
+     ORDER BY seq DESC LIMIT ?3`,
+    cursor === undefined ? null : Number(cursor),
+    state ?? null,
+    limit + 1,
   );
-  const items = rows.slice(0, input.limit);
-  const last = rows.length > input.limit ? items.at(-1) : undefined;
-  return { items: items.map((row) => jobSummary(sql, site, row)), next: last ? `${last.created_at}/${last.id}` : null };
+  const items = rows.slice(0, limit);
+  const last = rows.length > limit ? items.at(-1) : undefined;
+  return ok({ items: items.map((row) => jobSummary(sql, site, row)), next: last ? String(last.seq) : null });
 }
 
 export function stepViews(seen: Seen, id: string, after = -1, limit = -1): StepView[] {

@@ -1,6 +1,6 @@
 /** Jobs: accepted durably and once (J1), with the plan's steps as rows (J5) and the locks of all targets (L7). */
 import { canonicalJson } from "../../../shared/canonical.ts";
-import { type Failure, isFinal, PRIORITY_DEFAULT } from "../../../shared/model/job.ts";
+import { type Failure, isFinal, PRIORITY_DEFAULT, PRIORITY_MAX } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
 import { approvalMissing } from "./approvals.ts";
 import type { Commands } from "./commands.ts";
@@ -47,8 +47,15 @@ function currentPlan(tx: Tx, id: string, hash: string): Plan {
   return plan;
 }
 
-/** What one step of priority is worth, ms: such a job goes before those that were accepted up to this much earlier. */
-const PRIORITY_WORTH_MS = 15 * 60_000;
+/** What one step of priority is worth: such a job goes before so many that were accepted just before it. */
+const PRIORITY_WORTH = 20;
+
+/**
+ * Lower goes first: oldest first, but for priority, and of two that are worth the same the older one. It is made of the
+ * job's number and never changes, so nothing starves: fewer than 180 later jobs ever go before one.
+ */
+const rankOf = (seq: number, priority: number): number =>
+  (PRIORITY_MAX + 1) * (seq - PRIORITY_WORTH * priority) + priority;
 
 /** L7: takes the locks of these devices, all or none, in sorted order; a refusal names the holder. */
 export function takeLocks(tx: Tx, job: string, targets: readonly { device: string; name: string }[]): void {
@@ -67,9 +74,10 @@ function admit(tx: Tx, plan: Plan, actor: string, priority: number): string {
   if (missing !== undefined) tx.fail("approval_missing", `Waits for ${missing}.`);
   const job = tx.id("job");
   takeLocks(tx, job, plan.targets);
+  const seq = 1 + (tx.sql.get<{ seq: number | null }>("SELECT max(seq) AS seq FROM job INDEXED BY job_seq")?.seq ?? 0);
   tx.sql.run(
-    `INSERT INTO job (id, plan, plan_hash, workflow, requester, state, created_at, mode, priority, due_at)
-     VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?)`,
+    `INSERT INTO job (id, plan, plan_hash, workflow, requester, state, created_at, mode, priority, due_at, seq)
+     VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?, ?, ?)`,
     job,
     plan.id,
     planRow(tx.sql, plan.id)?.hash ?? "",
@@ -79,11 +87,11 @@ function admit(tx: Tx, plan: Plan, actor: string, priority: number): string {
     plan.mode,
     priority,
     tx.now + JOB_LIMIT_MS,
+    seq,
   );
   tx.sql.run("UPDATE plan SET job = ? WHERE id = ?", job, plan.id);
   layTargets(tx, job, plan);
-  // Oldest first, but for priority; the rank never changes, so nothing starves: what comes later ranks behind in the end.
-  const rank = tx.now - priority * PRIORITY_WORTH_MS;
+  const rank = rankOf(seq, priority);
   for (const step of plan.steps) {
     const ready = step.needs.length === 0;
     const disruptive = plan.mode !== "first-install" && specOf(step)?.flags.disruptive === true;

@@ -29,7 +29,7 @@ import {
   targetRow,
   WORK_STEPS,
 } from "./step-rows.ts";
-import { failStep, loseStep } from "./steps.ts";
+import { failStep, LONGEST_BACKOFF_MS, loseStep } from "./steps.ts";
 import { ending, expireTargets, startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 import { isUnread } from "./unread.ts";
@@ -87,10 +87,12 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
     }
     return passed;
   };
-  const lost = `${OPEN_STEPS} AND state = 'unknown' AND at <= ? ${NOT_PAUSED}`;
-  take(tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`, tx.now));
+  const lost = `${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED}`;
+  take(tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`));
   const full = JSON.stringify(places.fullActions());
-  const ready = `${READY_STEPS} AND at <= ?1 AND action NOT IN (SELECT value FROM json_each(?3)) ${NOT_PAUSED}`;
+  // A time further ahead was written before the clock was set back.
+  const due = `(at <= ?1 OR at > ?1 + ${LONGEST_BACKOFF_MS})`;
+  const ready = `${READY_STEPS} AND ${due} AND action NOT IN (SELECT value FROM json_each(?3)) ${NOT_PAUSED}`;
   for (const whose of ["=", "<>"]) {
     const page = `SELECT * FROM ${ready} AND ${OWNER} ${whose} ?2 ORDER BY rank, job, n LIMIT ?4 OFFSET ?5`;
     // What is leased is no longer ready, so the next page begins behind those that were passed over.

@@ -118,6 +118,14 @@ export const migrations: readonly string[][] = [
     `CREATE INDEX step_work ON step (agent, leased_at, state, lease, action, disruptive)
        WHERE state IN ('leased', 'running', 'unknown')`,
   ],
+  // Jobs are numbered as they are accepted, and steps ranked by that (jobs.ts): a clock may be set back.
+  [
+    "ALTER TABLE job ADD COLUMN seq INTEGER NOT NULL DEFAULT 0",
+    `UPDATE job SET seq = o.n FROM (SELECT id, row_number() OVER (ORDER BY created_at, id) AS n FROM job) o
+       WHERE o.id = job.id`,
+    "CREATE UNIQUE INDEX job_seq ON job (seq)",
+    "UPDATE step SET rank = (SELECT 10 * (j.seq - 20 * j.priority) + j.priority FROM job j WHERE j.id = job)",
+  ],
 ];
 
 export const newestSchema = migrations.length;

@@ -1,5 +1,6 @@
 /** What happens to a step when its attempt ends: three outcomes (J4), each with one next thing. */
 import type { ActionSpec } from "../../../shared/actions/action.ts";
+import { actions } from "../../../shared/actions/index.ts";
 import type { Millis, Random } from "../../../shared/deps.ts";
 import type { Failure } from "../../../shared/model/job.ts";
 import type { Report } from "../../../shared/protocol/agent.ts";
@@ -13,12 +14,19 @@ import type { Tx } from "./tx.ts";
 /** Attempts that were lost without a report do not count as tries; this many in all are the bound (J10). */
 export const MAX_ATTEMPTS = 40;
 
-/** Delay before try `failures + 1`, ms: base × 2^(n-1), at most max, plus up to a fifth so that a rack does not retry in step. */
+/** What chance adds to a delay at most, so that a rack does not retry in step. */
+const JITTER = 0.2;
+
+/** Delay before try `failures + 1`, ms: base × 2^(n-1), at most max, plus up to a fifth. */
 export function backoff(spec: ActionSpec, failures: number, random: Random): Millis {
   const { baseSeconds, maxSeconds } = spec.retry;
   const delay = Math.min(baseSeconds * 2 ** (failures - 1), maxSeconds) * 1000;
-  return Math.round(delay * (1 + (random.uint32() / 2 ** 32) * 0.2));
+  return Math.round(delay * (1 + (random.uint32() / 2 ** 32) * JITTER));
 }
+
+/** The longest such delay of all actions, ms. */
+export const LONGEST_BACKOFF_MS =
+  (1 + JITTER) * 1000 * Math.max(...Object.values(actions).map((a) => a.retry.maxSeconds));
 
 /** Applies a report to the step whose lease it carries. */
 export function applyReport(tx: Tx, step: StepRow, report: Report): void {
