@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     name: "handover-too-early",
     rule: "L1",
     file: `${CORE}handover.ts`,
-    from: "return step.leased_at === null || leaseUntil(step, other) + longestCallMs(step) <= tx.now;",
+    from: "return held.every((h) => !h || h.agent === agent.id || h.until <= tx.now);",
     to: "return true;",
   },
   {

@@ -12,8 +12,8 @@ export const isOfBoot = (step: StepRow): boolean => step.state !== "skipped" && 
 export function beginAgain(tx: Tx, steps: readonly StepRow[]): void {
   for (const step of steps)
     tx.sql.run(
-      `UPDATE step SET state = 'blocked', at = NULL, ready_at = NULL, ended_at = NULL, failures = 0, attempt = 0, resolve = ?, failure = NULL,
-         result = NULL WHERE job = ? AND n = ?`,
+      `UPDATE step SET state = 'blocked', at = NULL, ready_at = NULL, leased_at = NULL, ended_at = NULL, failures = 0, attempt = 0,
+         resolve = ?, failure = NULL, result = NULL WHERE job = ? AND n = ?`,
       step.attempt > 0 ? 1 : 0,
       step.job,
       step.n,

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Lease } from "../../../shared/protocol/agent.ts";
+import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import { broken, rack } from "./test-workflows.ts";
 import { World } from "./test-world.ts";
 
@@ -162,4 +162,52 @@ it("[J10] what waits for a step that was left out begins as soon as that one's o
   w.do("job.skip", { job, device: "srv00001", step: "a", reason: "", actor: "token:t" });
   w.work();
   expect(w.ask("job", { job }).state).toBe("succeeded");
+});
+
+const CALL_MS = 60_000;
+
+/** The agent `a` is at work on srv00001's step identify; its other branch, look, is ready; `b` is there too. */
+function atWork() {
+  const w = world();
+  const b = w.enroll("b", "y".repeat(43));
+  const job = w.start("test.rack", names.slice(0, 2));
+  const [held] = w.sync({ reports: w.sync().leases.map((l) => w.report(l)) }).leases;
+  if (!held) throw new Error("no lease");
+  return { w, b, job, held };
+}
+
+it("[L1][L2] no branch goes to another agent while the one that was revoked may still be in a call on its machine", () => {
+  const { w, b } = atWork();
+  w.do("agent.revoke", { agent: w.agent, actor: "token:t" });
+  expect(w.sync({}, b).leases.map(at)).toEqual([]);
+  w.now += LEASE_TTL_MS + CALL_MS - 1;
+  expect(w.sync({}, b).leases.map(at)).toEqual([]);
+  w.now += 1;
+  // What was lost is read before another branch goes on (J4).
+  expect(w.sync({}, b).leases.map((l) => [at(l), l.resolve])).toEqual([["srv00001 identify", true]]);
+});
+
+it("[L1][L2] nor after a retry of what that agent left behind", () => {
+  const { w, b, job, held } = atWork();
+  const { dueAt } = w.ask("steps", { job }).find((s) => s.state === "leased") ?? {};
+  while (w.now < (dueAt ?? 0)) {
+    w.now += 30_000;
+    w.sync({ holding: [held.id], free: 0 });
+  }
+  w.do("tick", {});
+  expect(w.ask("job", { job }).targets[1]?.failure?.code).toBe("deadline_exceeded");
+  w.do("job.retry", { job, actor: "token:t" });
+  w.do("agent.revoke", { agent: w.agent, actor: "token:t" });
+  const mine = () => w.sync({}, b).leases.filter((l) => l.target.name === "srv00001");
+  expect(mine()).toEqual([]);
+  w.now += LEASE_TTL_MS + CALL_MS;
+  expect(mine()).toHaveLength(1);
+});
+
+it("[J4] a lost step keeps the other branches of its machine, also when the clock was set back", () => {
+  const { w, held } = atWork();
+  w.now += 1000;
+  w.sync({ reports: [w.report(held, { outcome: "unknown" })], free: 0 });
+  w.now -= 500;
+  expect(w.sync().leases.map(at)).toEqual([]);
 });

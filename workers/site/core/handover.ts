@@ -19,28 +19,23 @@ const longestCallMs = (step: StepRow): Millis => {
   return spec ? spec.longestCallSeconds * 1000 : LONGEST_CALL_MS;
 };
 
-/** What an ended job leaves behind on a device: an agent that may still be in a call, and until when. */
+/** An agent that may still be in a call on a device, and until when. */
 interface Held {
   agent: string;
   until: Millis;
 }
 
-/** Whether this agent may have the next step of the target, which another one may have begun, or a job before. */
-export function mayHaveTarget(
-  tx: Tx,
-  board: ProgressBoard,
-  step: StepRow,
-  target: TargetRow,
-  agent: AgentRow,
-): boolean {
+/** Whether this agent may have a step of the target, which another one may have begun, or a job before. */
+export function mayHaveTarget(tx: Tx, board: ProgressBoard, target: TargetRow, agent: AgentRow): boolean {
+  // It went to this one only when all others were out of their calls.
   if (target.agent === agent.id) return true;
-  if (target.agent === null) {
-    const held = heldBefore(tx, target.device);
-    return !held || held.agent === agent.id || held.until <= tx.now;
+  if (target.agent !== null) {
+    const other = agentRow(tx, target.agent);
+    if (other && other.revoked_at === null && !isSilent(tx, board, other)) return false;
   }
-  const other = agentRow(tx, target.agent);
-  if (other && other.revoked_at === null && !isSilent(tx, board, other)) return false;
-  return step.leased_at === null || leaseUntil(step, other) + longestCallMs(step) <= tx.now;
+  // Of the whole machine, not of one step alone: a branch that nobody has begun is on the same one.
+  const held = [heldBefore(tx, target.device), target.agent === null ? undefined : inCall(tx, target)];
+  return held.every((h) => !h || h.agent === agent.id || h.until <= tx.now);
 }
 
 /** A target stays with its agent, in whose journal its boot is, as long as that agent is there. */
@@ -74,12 +69,23 @@ export function heldUntil(tx: Tx, device: string): Millis | undefined {
 }
 
 /**
+ * Whose attempt of a step of the target may not be over: nobody has said how it ended. There is one at most, as steps of
+ * one target exclude each other (L1), and what a target that ended left behind is kept with the device.
+ */
+function inCall(tx: Tx, target: TargetRow): Held | undefined {
+  const open = stepsOf(tx.sql, target).find(
+    (s) => s.leased_at !== null && (s.finished_at === null || s.state === "unknown"),
+  );
+  if (!open?.agent) return undefined;
+  return { agent: open.agent, until: leaseUntil(open, agentRow(tx, open.agent)) + longestCallMs(open) };
+}
+
+/**
  * The target ends although an agent has not said that its attempt did (a cancel, a deadline, a loss): the device stays
  * closed to others until that agent's lease and call have run out.
  */
 export function leaveHeld(tx: Tx, target: TargetRow): void {
-  const open = stepsOf(tx.sql, target).find((s) => s.leased_at !== null && s.finished_at === null);
-  if (!open?.agent) return;
-  const held: Held = { agent: open.agent, until: leaseUntil(open, agentRow(tx, open.agent)) + longestCallMs(open) };
-  if (held.until > tx.now) tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify(held), target.device);
+  const held = inCall(tx, target);
+  if (held && held.until > tx.now)
+    tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify(held), target.device);
 }

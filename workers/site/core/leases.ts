@@ -17,6 +17,7 @@ import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
   isBusy,
+  isBusyOrLost,
   NOT_PAUSED,
   OPEN_STEPS,
   READY_STEPS,
@@ -108,9 +109,9 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
 
 function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
   if (ending(tx, target) || isUnread(tx.sql, step.device)) return false;
-  if (!mayHaveTarget(tx, board, step, target, agent)) return false;
-  // L1: steps of one target exclude each other while one is at work.
-  return !isBusy(tx.sql, target, step.n);
+  if (!mayHaveTarget(tx, board, target, agent)) return false;
+  // L1: steps of one target exclude each other while one is at work; J4: what was lost is read before another goes on.
+  return !(step.state === "unknown" ? isBusy : isBusyOrLost)(tx.sql, target, step.n);
 }
 
 function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease {
