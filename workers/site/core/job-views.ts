@@ -116,7 +116,9 @@ function needsWaitingOn(sql: Sql, step: StepRow): string {
     const target = need.device === step.device ? undefined : targetRow(sql, step.job, need.device);
     return [`${stepBody(need).name}${target ? ` of ${targetBody(target).name}` : ""}`];
   });
-  return `the step ${open.join(" and ")} to succeed`;
+  // With none left it waits for what its machine waits for: a person.
+  const waitingOn = open.length > 0 ? null : targetRow(sql, step.job, step.device)?.waiting_on;
+  return waitingOn ?? `the step ${open.join(" and ")} to succeed`;
 }
 
 /** Counted once for a view of many steps. */

@@ -43,6 +43,8 @@ export function readyMet(tx: Tx, target: TargetRow): void {
 
 function readyIfMet(tx: Tx, step: StepRow): void {
   if (step.state !== "blocked" || !stepBody(step).needs.every((n) => isDone(tx, step.job, n))) return;
+  // Its target goes on when a person has decided.
+  if (targetRow(tx.sql, step.job, step.device)?.state === "waiting") return;
   tx.sql.run(
     "UPDATE step SET state = 'ready', at = ?1, ready_at = ?1 WHERE job = ?2 AND n = ?3",
     tx.now,

@@ -8,7 +8,7 @@ import { record } from "./ledger.ts";
 import { move } from "./moves.ts";
 import { readyAfter } from "./needs.ts";
 import { allDone, type StepRow, specOf, stepBody, stepRow, targetRow } from "./step-rows.ts";
-import { ending, endTarget, failTarget } from "./targets.ts";
+import { ending, endTarget, endWhenStill, failTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
 /** Attempts that were lost without a report do not count as tries; this many in all are the bound (J10). */
@@ -89,7 +89,7 @@ export function readyNext(tx: Tx, done: StepRow): void {
   const target = targetRow(tx.sql, done.job, done.device);
   if (!target) return;
   const end = ending(tx, target);
-  if (end) return endTarget(tx, target, end.state, end.failure);
+  if (end) return endWhenStill(tx, target, end.state, end.failure);
   readyAfter(tx, done, target);
   if (allDone(tx.sql, target)) endTarget(tx, target, "succeeded", null);
 }

@@ -7,7 +7,7 @@ import { targetLimits } from "./limits.ts";
 import { heldAnew, move } from "./moves.ts";
 import { doomedBy } from "./needs.ts";
 import { deviceById } from "./rows.ts";
-import { type StepRow, specOf, stepBody, stepsOf, type TargetRow } from "./step-rows.ts";
+import { isBusy, type StepRow, specOf, stepBody, stepsIn, stepsOf, type TargetRow } from "./step-rows.ts";
 import { lastEvent, type Tx } from "./tx.ts";
 
 /** The target's first step is leased, or a later one by another agent. */
@@ -50,10 +50,17 @@ export function ending(tx: Tx, target: TargetRow): { state: "cancelled" | "faile
 /** The step failed for good: either a person must decide, or the target has failed. */
 export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
   const waitingOn = humanDecides[failure.code];
-  if (waitingOn === undefined) return endTarget(tx, target, "failed", failure);
+  if (waitingOn === undefined) return endWhenStill(tx, target, "failed", failure);
   // J6: whoever cancelled the job has decided already.
   const end = ending(tx, target);
-  if (end) return endTarget(tx, target, end.state, failure);
+  if (end) return endWhenStill(tx, target, end.state, failure);
+  // No branch of it goes on meanwhile, nor does its time run: a retry makes it ready again.
+  for (const step of stepsIn(tx.sql, target, "ready"))
+    tx.sql.run(
+      "UPDATE step SET state = 'blocked', at = NULL, ready_at = NULL WHERE job = ? AND n = ?",
+      step.job,
+      step.n,
+    );
   const dueAt = tx.now + targetLimits.waiting.limit;
   tx.sql.run(
     "UPDATE job_target SET state = 'waiting', waiting_on = ?, failure = ?, due_at = ? WHERE job = ? AND device = ?",
@@ -121,16 +128,19 @@ export function endTarget(
   tx.changedJobs.add(target.job);
 }
 
-/** The target cannot succeed any more. A step of it that is at work is let to its end first (J6). */
+/** The target cannot succeed any more. */
 function doom(tx: Tx, target: TargetRow, why: Failure): void {
-  if (!stepsOf(tx.sql, target).some((s) => s.state === "leased" || s.state === "running")) {
-    // J6: in a job that was cancelled nothing fails for the sake of another.
-    const end = ending(tx, target) ?? { state: "failed", failure: why };
-    return endTarget(tx, target, end.state, end.failure);
-  }
+  // J6: in a job that was cancelled nothing fails for the sake of another.
+  const end = ending(tx, target) ?? { state: "failed", failure: why };
+  endWhenStill(tx, target, end.state, end.failure);
+}
+
+/** Ends the target; a step of it that is at work is let to its end first (J6), and none other starts. */
+export function endWhenStill(tx: Tx, target: TargetRow, state: "failed" | "cancelled", failure: Failure): void {
+  if (!isBusy(tx.sql, target)) return endTarget(tx, target, state, failure);
   tx.sql.run(
     "UPDATE job_target SET failure = ? WHERE job = ? AND device = ?",
-    JSON.stringify(why),
+    JSON.stringify(failure),
     target.job,
     target.device,
   );

@@ -10,7 +10,7 @@ type Moves<S extends string> = Readonly<Record<S | "new", readonly S[]>>;
 export const stepMoves: Moves<StepState> = {
   new: ["blocked", "ready"],
   blocked: ["ready", "skipped", "cancelled"],
-  // Blocked again: its boot is begun anew, as the agent that had it is gone.
+  // Blocked again: its boot is begun anew, as the agent that had it is gone; or its target waits for a person.
   ready: ["leased", "blocked", "failed", "skipped", "cancelled"],
   leased: ["running", "ready", "unknown", "succeeded", "failed", "cancelled"],
   running: ["ready", "unknown", "succeeded", "failed", "cancelled"],
