@@ -33,6 +33,7 @@ export const prepare = () => applyD1Migrations(env.DB, TEST_MIGRATIONS);
 
 export interface Call {
   token?: string | null;
+  /** Text, bytes and streams are sent as they are, anything else as JSON. */
   body?: unknown;
   key?: string;
   headers?: Record<string, string>;
@@ -53,12 +54,9 @@ export async function call<T = Record<string, unknown>>(
   const headers = new Headers(options.headers);
   if (options.token !== null) headers.set("authorization", `Bearer ${options.token ?? ADMIN}`);
   if (options.key !== undefined) headers.set("idempotency-key", options.key);
-  const raw =
-    typeof options.body === "string"
-      ? options.body
-      : options.body === undefined
-        ? undefined
-        : JSON.stringify(options.body);
+  const { body: given } = options;
+  const asIs = typeof given === "string" || given instanceof Uint8Array || given instanceof ReadableStream;
+  const raw = given === undefined || asIs ? given : JSON.stringify(given);
   if (raw !== undefined && !headers.has("content-type")) headers.set("content-type", "application/json");
   const ctx = createExecutionContext();
   const response = await app.fetch(
@@ -68,6 +66,7 @@ export async function call<T = Record<string, unknown>>(
   );
   await waitOnExecutionContext(ctx);
   const isJson =
+    method !== "HEAD" &&
     response.headers.get("content-type")?.includes("json") === true &&
     !response.headers.get("content-type")?.includes("ndjson");
   const body: unknown = isJson ? await response.json() : undefined;

@@ -27,6 +27,8 @@ export const POLL_IDLE_MS = 10_000;
 export const POLL_BUSY_MS = 1_000;
 export const POLL_SAFETY_MS = 300_000;
 
+/** A sync's body in bytes, at most: a larger one is refused (413 `body_too_large`) before anything of it is read (S4). */
+export const SYNC_MAX_BYTES = 8 * 2 ** 20;
 export const EnrollRequest = z.object({
   v: z.number().int(),
   token: z.string().min(1).max(200),

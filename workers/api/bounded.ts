@@ -1,29 +1,49 @@
-/** Size and nesting of a body, judged before anything reads it (S4). */
+/** Size, encoding and nesting of a body, judged before anything parses it or asks who sent it (S4). */
 import type { MiddlewareHandler } from "hono";
-import { bodyLimit } from "hono/body-limit";
 import { TurnupError } from "../../shared/errors.ts";
+import { SYNC_MAX_BYTES } from "../../shared/protocol/agent.ts";
 import { MAX_BODY, MAX_DEPTH, MAX_DOCUMENT, MIB, tooDeep } from "./input.ts";
 import type { AppEnv } from "./route.ts";
 
-/** Paths that take whole files. */
-const LARGE = /^\/v1\/(sites\/[^/]+\/document|device-types|restores\/lines)$|^\/agent\/v1\/sync$/;
-
-const limit = (maxSize: number): MiddlewareHandler<AppEnv> =>
-  bodyLimit({
-    maxSize,
-    onError: () => {
-      throw new TurnupError({ code: "body_too_large", detail: `At most ${maxSize / MIB} MiB are taken here.` });
-    },
-  });
-const small = limit(MAX_BODY);
-const large = limit(MAX_DOCUMENT);
+/** Paths that take more than others: whole files, and the exchange for all machines of a site. */
+const larger = [
+  { path: /^\/v1\/(sites\/[^/]+\/document|device-types|restores\/lines)$/, bytes: MAX_DOCUMENT },
+  { path: /^\/agent\/v1\/sync$/, bytes: SYNC_MAX_BYTES },
+] as const;
 
 export const bounded: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.req.method === "GET" || c.req.method === "HEAD") return next();
-  return (LARGE.test(c.req.path) ? large : small)(c, async () => {
-    if (tooDeep(await c.req.text())) {
-      throw new TurnupError({ code: "bad_request", detail: `The JSON nests deeper than ${MAX_DEPTH} levels.` });
-    }
-    await next();
-  });
+  const most = larger.find(({ path }) => path.test(c.req.path))?.bytes ?? MAX_BODY;
+  if (Number(c.req.header("content-length")) > most) throw tooLarge(most);
+  const encoding = c.req.header("content-encoding");
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity")
+    throw new TurnupError({ code: "unsupported_media_type", detail: "The body comes packed; send it as it is." });
+  const text = await readText(c.req.raw.body, most);
+  if (tooDeep(text))
+    throw new TurnupError({ code: "bad_request", detail: `The JSON nests deeper than ${MAX_DEPTH} levels.` });
+  // Where the context keeps a body that was read: whoever asks for it next is given this one.
+  Object.assign(c.req.bodyCache, { text: Promise.resolve(text) });
+  return next();
 };
+
+/** Counts what comes, whatever length was announced, and reads no further than the limit: a body is never held whole before. */
+async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
+  // As other text than it is, it would be taken without a word.
+  const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+  let size = 0;
+  let text = "";
+  try {
+    for await (const piece of body ?? []) {
+      size += piece.byteLength;
+      if (size > most) throw tooLarge(most);
+      text += decoder.decode(piece, { stream: true });
+    }
+    return text + decoder.decode();
+  } catch (error) {
+    if (error instanceof TypeError) throw new TurnupError({ code: "bad_request", detail: "The body is not UTF-8." });
+    throw error;
+  }
+}
+
+const tooLarge = (most: number) =>
+  new TurnupError({ code: "body_too_large", detail: `At most ${most / MIB} MiB are taken here.` });

@@ -2,11 +2,14 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { type ClientRequest, request } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, describe, expect, it } from "vitest";
 import { makeSite } from "../../../lab/make-site.ts";
+import { SYNC_MAX_BYTES } from "../../../shared/protocol/agent.ts";
 import { commandOf } from "./processes.ts";
 
 const home = mkdtempSync(join(tmpdir(), "turnup-control-plane-"));
@@ -87,6 +90,30 @@ describe("the local control plane", { timeout: 120_000 }, () => {
     const script = await fetch(`${url}/docs/scalar.js`);
     expect([script.status, (await script.text()).length > 1_000_000]).toEqual([200, true]);
     expect((await fetch(`${url}/v1/sites`)).status).toBe(401);
+  });
+
+  it("[S4] refuses a sync of 10 MB without a token: by its length before it is sent, and without one at the limit", async () => {
+    const { url } = JSON.parse(readFileSync(file("control-plane.json"), "utf8")) as { url: string };
+    const post = (headers: Record<string, string>, send: (request: ClientRequest) => void) =>
+      new Promise<unknown[]>((resolve, reject) => {
+        const outgoing = request(`${url}/agent/v1/sync`, { method: "POST", headers, timeout: 10_000 }, (answer) => {
+          text(answer).then((body) => {
+            resolve([answer.statusCode, answer.headers["content-type"], (JSON.parse(body) as { code: string }).code]);
+            outgoing.destroy();
+          }, reject);
+        });
+        outgoing.on("error", reject).on("timeout", () => reject(new Error("no answer")));
+        send(outgoing);
+      });
+    const large = [413, "application/problem+json", "body_too_large"];
+    const announced = { "content-length": "10000000", expect: "100-continue" };
+    const asked = await post(announced, (outgoing) => {
+      outgoing.on("continue", () => outgoing.destroy(new Error("the body was wanted")));
+      outgoing.flushHeaders();
+    });
+    expect(asked).toEqual(large);
+    // It never ends: who waited for the end of it would not answer.
+    expect(await post({}, (outgoing) => outgoing.write(Buffer.alloc(SYNC_MAX_BYTES + 1, " ")))).toEqual(large);
   });
 
   it("[J1] loses nothing that was answered when workerd is killed, and alarms set before fire after", async () => {
