@@ -126,6 +126,8 @@ export const migrations: readonly string[][] = [
     "CREATE UNIQUE INDEX job_seq ON job (seq)",
     "UPDATE step SET rank = (SELECT 10 * (j.seq - 20 * j.priority) + j.priority FROM job j WHERE j.id = job)",
   ],
+  // Steps that had ended before version 4 lack what a retry needs: their action, for its cap.
+  ["UPDATE step SET action = json_extract(body, '$.action') WHERE action = ''"],
 ];
 
 export const newestSchema = migrations.length;
