@@ -100,12 +100,19 @@ export class World {
 
   constructor(
     servers = 2,
-    options: { permit?: boolean; path?: string; workflows?: readonly Workflow[]; empty?: boolean } = {},
+    options: {
+      permit?: boolean;
+      path?: string;
+      workflows?: readonly Workflow[];
+      empty?: boolean;
+      /** A database that holds a site already. */
+      sql?: NodeSql;
+    } = {},
   ) {
     this.#workflows = new Map([...shipped, ...(options.workflows ?? []).map((w) => [w.name, w] as const)]);
-    this.sql = new NodeSql(options.path);
+    this.sql = options.sql ?? new NodeSql(options.path);
     this.core = this.#open();
-    if (options.empty) return;
+    if (options.empty || options.sql) return;
     this.do("site.create", { ...SITE, locationHint: "weur", jurisdiction: "eu", actor: "token:t" });
     this.do("site.import", { site: siteOf(servers), actor: "token:t" });
     this.agent = this.enroll("a", "x".repeat(43));
