@@ -2,7 +2,7 @@ import { BlankProof, WriteProof } from "../../../shared/actions/ramdisk.ts";
 import { type ErrorCode, errorCatalog, type Outcome, ok, refuse } from "../../../shared/errors.ts";
 import { compareBom, Observed } from "../../../shared/model/inventory.ts";
 import type { CommandState, RamdiskCommand } from "../../../shared/protocol/ramdisk.ts";
-import { bootWords, isSet, readBoot, writeBoot } from "../bmc/boot.ts";
+import { bootWords, isSet, readBoot } from "../bmc/boot.ts";
 import { readSystem } from "../bmc/redfish.ts";
 import { hardwareMs } from "../config.ts";
 import type { Boot } from "../journal/boots.ts";
@@ -11,6 +11,7 @@ import { bootKey } from "../netboot/machines.ts";
 import { awaitRamdisk } from "./await-ramdisk.ts";
 import { differenceWords } from "./bmc-handlers.ts";
 import { bootOf, checkInside, openBoot } from "./boots.ts";
+import { commandBoot } from "./ensure-boot.ts";
 import { ensurePower } from "./ensure-power.ts";
 import { mayDisrupt, refuseInService } from "./guard.ts";
 import { patience } from "./patience.ts";
@@ -183,10 +184,8 @@ async function clearOverride(step: Step, world: World): Promise<void> {
   try {
     const boot = await readBoot(step.bmc);
     if (isSet(boot, none)) return;
-    const system = await readSystem(step.bmc);
-    if (system.quirks.leaveBootAlone) return;
-    await mayDisrupt(step, world);
-    await writeBoot(step.bmc, system, none);
+    if ((await readSystem(step.bmc)).quirks.leaveBootAlone) return;
+    await commandBoot(step, world, await mayDisrupt(step, world), none);
     step.evidence({ overrideBefore: bootWords(boot) });
   } catch (error) {
     if (error instanceof Stopped || step.signal.aborted) throw error;

@@ -285,6 +285,30 @@ it("takes back an override that the BMC kept, before the machine restarts from i
   expect(report(w, l)?.outcome).toBe("succeeded");
 });
 
+it("[A2] has its intent in the journal before it takes the override back, as before each write to a BMC", async () => {
+  const w = fakeWorld();
+  const order: string[] = [];
+  const { machines } = w.world.journal;
+  const { intend } = machines;
+  machines.intend = (...args) => {
+    order.push(`intend ${args[2]}`);
+    return intend(...args);
+  };
+  const { handle } = w.bmc;
+  w.bmc.handle = (request) => {
+    if (request.method === "PATCH") order.push("PATCH");
+    return handle(request);
+  };
+  take(w, lease("bmc.bootOverride"));
+  await w.time.settle();
+  take(w, lease("bmc.power"));
+  await w.time.settle();
+  await inRam(w);
+  take(w, lease("ramdisk.bootDisk"));
+  await w.time.settle();
+  expect(order).toEqual(["intend bootOverride", "PATCH", "intend power.On", "intend bootOverride", "PATCH"]);
+});
+
 it("restarts from disk although the BMC is gone, and takes the system's own word for the restart", async () => {
   const w = fakeWorld();
   const nonce = await inRam(w);
