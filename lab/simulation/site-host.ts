@@ -95,13 +95,16 @@ export class SiteHost {
     const { clock } = this.#sim;
     const sentAt = clock.now;
     const path = new URL(request.url).pathname;
+    // A connection gives one answer: what comes of a request that was repeated on its way is nobody's.
+    let answered = false;
     return new Promise((resolve, reject) => {
       const cancel = clock.after(request.timeoutMs, () => reject(new HttpFailure("timeout", "no answer")));
       this.#network.carry(host.name, `${host.name} ${path}`, () => {
         const response = this.#answer(path, request);
         if (!response) return;
         this.#network.carry(host.name, `answer to ${host.name}`, () => {
-          if (!life.alive || clock.now >= sentAt + request.timeoutMs) return;
+          if (answered || !life.alive || clock.now >= sentAt + request.timeoutMs) return;
+          answered = true;
           cancel();
           if (response.status === 200 && path === "/agent/v1/sync")
             host.learn(sentAt, SyncReply.parse(JSON.parse(response.body)));
