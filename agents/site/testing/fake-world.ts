@@ -1,4 +1,5 @@
 import { seeded } from "../../../shared/seeded.ts";
+import type { Sql } from "../../../shared/sql.ts";
 import { openSql } from "../../sql/node-sqlite.ts";
 import { bmcPool } from "../bmc/pool.ts";
 import { AgentConfig } from "../config.ts";
@@ -23,6 +24,8 @@ export interface FakeWorld {
   world: World;
   executor: Executor;
   netboot: Netboot;
+  /** The journal's own tables. */
+  sql: Sql;
   renewals: number;
   /** Machine → agent, JSON. */
   post(path: string, body: unknown): Promise<{ status: number; body: unknown }>;
@@ -34,6 +37,8 @@ export interface FakeWorldOptions {
   handlers?: Handlers;
   config?: Partial<AgentConfig>;
   images?: ImageStore;
+  /** Called whenever the journal is to be made safe from a power cut. */
+  durable?: (sql: Sql) => void;
 }
 
 export const testConfig = AgentConfig.parse({
@@ -57,7 +62,8 @@ export const noImages: ImageStore = {
 export function fakeWorld(options: FakeWorldOptions = {}): FakeWorld {
   const time = fakeTime();
   const bmc = options.bmc ?? fakeBmc(SERIAL);
-  const journal = openJournal(openSql(":memory:"), async () => {});
+  const sql = openSql(":memory:");
+  const journal = openJournal(sql, async () => options.durable?.(sql));
   const config = { ...testConfig, ...options.config };
   const bus = signals(time.timers);
   const machines = ramdiskMachines(journal.boots, time.clock, time.timers, bus);
@@ -106,6 +112,7 @@ export function fakeWorld(options: FakeWorldOptions = {}): FakeWorld {
     time,
     bmc,
     world,
+    sql,
     renewals: 0,
     executor: makeExecutor({
       world,
