@@ -1,6 +1,6 @@
 import type { Clock } from "../../shared/deps.ts";
 import { TurnupError } from "../../shared/errors.ts";
-import type { AuditTarget, Observation } from "../../shared/protocol/agent.ts";
+import { type AuditTarget, DETAIL_MAX_CHARS, type Observation } from "../../shared/protocol/agent.ts";
 import type { BmcPool } from "./bmc/pool.ts";
 import { readSystem } from "./bmc/redfish.ts";
 import type { Journal } from "./journal/journal.ts";
@@ -45,7 +45,10 @@ export function makeAuditor(o: {
       };
     } catch (error) {
       if (error instanceof TurnupError)
-        return { device: target.device, failure: { code: error.code, detail: error.problem.detail } };
+        return {
+          device: target.device,
+          failure: { code: error.code, detail: error.problem.detail.slice(0, DETAIL_MAX_CHARS) },
+        };
       o.log.error({ device: target.name, error: errorText(error) }, "a defect in an audit");
       return {
         device: target.device,

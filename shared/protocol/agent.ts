@@ -29,6 +29,24 @@ export const POLL_SAFETY_MS = 300_000;
 
 /** A sync's body in bytes, at most: a larger one is refused (413 `body_too_large`) before anything of it is read (S4). */
 export const SYNC_MAX_BYTES = 8 * 2 ** 20;
+/**
+ * Reports in one sync, bytes of JSON: the agent sends the rest in the next one. What else a sync may carry at most
+ * (10,000 leases and boots, a page of the journal, audit readings) has room beside it.
+ */
+export const SYNC_REPORT_BYTES = 4 * 2 ** 20;
+/** A step's result, JSON characters: ten times the inventory of a full machine. A larger one does not fit its contract. */
+export const RESULT_MAX_CHARS = 128 * 1024;
+/** Evidence of one report, JSON characters. */
+export const EVIDENCE_MAX_CHARS = 8 * 1024;
+/** The words of a failure. */
+export const DETAIL_MAX_CHARS = 1_000;
+/** Serials and power states as a BMC tells them. */
+export const SEEN_MAX_CHARS = 200;
+
+/** Ids are ours, and some 30 characters long. */
+const Id = z.string().max(128);
+const ToldFailure = Failure.extend({ code: z.string().max(64), detail: z.string().max(DETAIL_MAX_CHARS) });
+
 export const EnrollRequest = z.object({
   v: z.number().int(),
   token: z.string().min(1).max(200),
@@ -82,26 +100,26 @@ export const Lease = z.object({
 export type Lease = z.infer<typeof Lease>;
 
 export const Report = z.object({
-  lease: z.string(),
+  lease: Id,
   epoch: z.number().int(),
-  job: z.string(),
+  job: Id,
   step: z.number().int(),
   outcome: z.enum(["succeeded", "failed", "unknown"]),
-  /** By the action's result schema, when succeeded. */
+  /** By the action's result schema, when succeeded; at most RESULT_MAX_CHARS. */
   result: z.unknown().optional(),
-  failure: Failure.optional(),
-  /** What was seen before and after (E4); no secret (A7). At most 8 KiB of JSON. */
+  failure: ToldFailure.optional(),
+  /** What was seen before and after (E4); no secret (A7). Of more than EVIDENCE_MAX_CHARS only the beginning is kept. */
   evidence: z.record(z.string(), z.unknown()).optional(),
   /** Agent's clock, for the record only. */
-  startedAt: z.number(),
-  finishedAt: z.number(),
+  startedAt: z.number().int(),
+  finishedAt: z.number().int(),
 });
 export type Report = z.infer<typeof Report>;
 
 export const Progress = z.object({
-  lease: z.string(),
+  lease: Id,
   epoch: z.number().int(),
-  job: z.string(),
+  job: Id,
   step: z.number().int(),
   percent: z.number().min(0).max(100),
   text: z.string().max(200).optional(),
@@ -110,18 +128,18 @@ export type Progress = z.infer<typeof Progress>;
 
 /** What an audit read at one device; `serial` and `power` absent and `failure` set when it could not. */
 export const Observation = z.object({
-  device: z.string(),
-  serial: z.string().optional(),
-  power: z.string().optional(),
-  failure: Failure.optional(),
+  device: Id,
+  serial: z.string().max(SEEN_MAX_CHARS).optional(),
+  power: z.string().max(SEEN_MAX_CHARS).optional(),
+  failure: ToldFailure.optional(),
 });
 export type Observation = z.infer<typeof Observation>;
 
 /** A MAC or serial that nobody planned (T6). */
-export const Unknown = z.object({ mac: z.string(), seen: z.string().max(200), at: z.number() });
+export const Unknown = z.object({ mac: z.string().max(64), seen: z.string().max(200), at: z.number() });
 
 /** A boot, named by what it serves: a job has one open boot per device. */
-export const BootRef = z.object({ job: z.string(), device: z.string() });
+export const BootRef = z.object({ job: Id, device: Id });
 export type BootRef = z.infer<typeof BootRef>;
 
 /** A place in the site's ledger: the event's sequence and hash. */
@@ -129,13 +147,13 @@ export const LedgerHead = z.object({ seq: z.number().int().min(1), hash: z.strin
 export type LedgerHead = z.infer<typeof LedgerHead>;
 
 /** A place in an agent's journal, which is told in the order of epoch and lease. */
-const JournalPlace = z.object({ epoch: z.number().int(), lease: z.string().max(128) });
+const JournalPlace = z.object({ epoch: z.number().int(), lease: Id });
 
 /** An attempt as the agent's journal knows it: how it ended, or that it is in flight. */
 export const ToldAttempt = JournalPlace.extend({
-  job: z.string().max(128),
+  job: Id,
   step: z.number().int(),
-  device: z.string().max(128),
+  device: Id,
   outcome: z.enum(["succeeded", "failed", "unknown", "dropped", "in flight"]),
 });
 export type ToldAttempt = z.infer<typeof ToldAttempt>;
@@ -165,10 +183,10 @@ export const SyncRequest = z.object({
   /** How many more leases it can take now. */
   free: z.number().int().min(0).max(10_000),
   /** Ids of the leases it is working on or has a finished report for. */
-  holding: z.array(z.string()).max(10_000),
+  holding: z.array(Id).max(10_000),
   reports: z.array(Report).max(500),
   progress: z.array(Progress).max(500),
-  audit: z.object({ window: z.string(), observations: z.array(Observation).max(500) }).optional(),
+  audit: z.object({ window: Id, observations: z.array(Observation).max(500) }).optional(),
   unknown: z.array(Unknown).max(100).optional(),
   /** Boots open in the agent's journal, each by the job and device that it serves. */
   boots: z.array(BootRef).max(10_000).optional(),

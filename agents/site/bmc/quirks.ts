@@ -1,3 +1,5 @@
+import { SEEN_MAX_CHARS } from "../../../shared/protocol/agent.ts";
+
 /** What vendors do differently, as data: it changes how a request is shaped or which field is read, never what is meant. */
 export interface Quirks {
   /** The field of the system that holds the identity as the vendor gives it (T17 of the hardware notes: Dell's tag is the SKU). */
@@ -34,6 +36,8 @@ const placeholders = new Set([
 /** A field that names a thing; what a factory left in it is nothing (B14). */
 export function realText(value: string | undefined | null): string | undefined {
   const text = value?.trim() ?? "";
+  // No label is that long: who names a thing like this says nothing that could be compared or told.
+  if (text.length > SEEN_MAX_CHARS) return undefined;
   if (text === "" || /^[0.\- ]+$/.test(text) || /^to be filled/i.test(text)) return undefined;
   return placeholders.has(text.toLowerCase()) ? undefined : text;
 }

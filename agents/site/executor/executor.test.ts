@@ -239,6 +239,19 @@ it("[A2] has the attempt in the journal before its handler starts", async () => 
   expect(seen).toBe(1);
 });
 
+it("[S4] fails a step whose result is larger than any report may be, and says how large it was", async () => {
+  const endless: Handlers = { ...handlers, "netboot.arm": async () => ok({ boot: "b".repeat(200_000), mac: "m" }) };
+  const report = await run(fakeWorld({ handlers: endless }), lease("netboot.arm"));
+  expect(report).toMatchObject({ outcome: "failed", failure: { code: "agent_defect" } });
+  expect(report?.failure?.detail).toContain("200021 characters");
+  expect(report).not.toHaveProperty("result");
+});
+
+it("[S4] takes a serial of endless length for none", async () => {
+  const w = fakeWorld({ bmc: fakeBmc("S".repeat(5_000)) });
+  expect(await run(w, lease("bmc.identify"))).toMatchObject({ failure: { code: "identity_unreadable" } });
+});
+
 it("[A7] reports a defect without its text", async () => {
   const broken: Handlers = {
     ...handlers,

@@ -7,7 +7,13 @@
  */
 import { type AgentActionName, actions, isActionName } from "../../../shared/actions/index.ts";
 import { type ErrorCode, type Outcome, type Problem, TurnupError } from "../../../shared/errors.ts";
-import type { Lease, Progress, Report } from "../../../shared/protocol/agent.ts";
+import {
+  DETAIL_MAX_CHARS,
+  type Lease,
+  type Progress,
+  RESULT_MAX_CHARS,
+  type Report,
+} from "../../../shared/protocol/agent.ts";
 import { errorText } from "../log.ts";
 import { handlers as allHandlers } from "./handlers.ts";
 import { type HeldLease, holdLease } from "./leases.ts";
@@ -44,7 +50,6 @@ export interface ExecutorOptions {
 
 /** Evidence of one report, JSON characters: the wire allows 8 KiB. */
 const MAX_EVIDENCE = 7000;
-const MAX_DETAIL = 1000;
 
 const isAgentAction = (name: string): name is AgentActionName =>
   isActionName(name) && actions[name].executor === "agent";
@@ -259,7 +264,13 @@ type ToldEnd =
   | { outcome: "unknown" };
 type AttemptEnd = ToldEnd | { outcome: "dropped"; why: string };
 
-const asEnd = (done: Outcome<unknown>): AttemptEnd =>
-  done.ok ? { outcome: "succeeded", result: done.value } : { outcome: "failed", problem: done.problem };
+function asEnd(done: Outcome<unknown>): AttemptEnd {
+  if (!done.ok) return { outcome: "failed", problem: done.problem };
+  // A report that no sync can carry would never be told; what a machine says of itself may be of any length.
+  const chars = JSON.stringify(done.value ?? null).length;
+  if (chars <= RESULT_MAX_CHARS) return { outcome: "succeeded", result: done.value };
+  const detail = `The result has ${chars} characters of JSON; at most ${RESULT_MAX_CHARS} can be reported.`;
+  return { outcome: "failed", problem: { code: "agent_defect", detail } };
+}
 
-const cut = ({ code, detail }: Problem) => ({ code, detail: detail.slice(0, MAX_DETAIL) });
+const cut = ({ code, detail }: Problem) => ({ code, detail: detail.slice(0, DETAIL_MAX_CHARS) });

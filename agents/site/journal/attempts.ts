@@ -17,7 +17,8 @@ export interface Attempts {
   /** The lease is no longer ours: nothing will be reported. */
   drop(lease: string): void;
   acknowledge(leases: readonly string[]): void;
-  reports(limit: number): Report[];
+  /** Unacknowledged reports, at most `limit` and at most `maxBytes` of JSON in all; one of whatever size is always among them. */
+  reports(limit: number, maxBytes?: number): Report[];
   unsent(): string[];
   /** After a start: attempts that an earlier process left behind become `unknown` reports (L3, A2). Returns how many. */
   recover(now: Millis): number;
@@ -71,10 +72,17 @@ export function attempts(sql: Sql, later: Deferred): Attempts {
         sql.run("DELETE FROM report WHERE lease IN (SELECT value FROM json_each(?))", JSON.stringify(leases)),
       );
     },
-    reports(limit) {
+    reports(limit, maxBytes = Number.MAX_SAFE_INTEGER) {
       later.flush();
       return sql
-        .all<{ body: string }>("SELECT body FROM report LIMIT ?", limit)
+        .all<{ body: string }>(
+          `SELECT body FROM (
+             SELECT body, row_number() OVER (ORDER BY lease) AS n, sum(octet_length(body)) OVER (ORDER BY lease) AS bytes
+             FROM (SELECT lease, body FROM report ORDER BY lease LIMIT ?1))
+           WHERE n = 1 OR bytes <= ?2 ORDER BY n`,
+          limit,
+          Math.floor(maxBytes),
+        )
         .map((row) => JSON.parse(row.body) as Report);
     },
     unsent() {

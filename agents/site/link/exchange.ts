@@ -6,8 +6,8 @@ import { errorText } from "../log.ts";
 /** How one request to the control plane ended; one place classifies. */
 export type Exchange<T> =
   | { kind: "ok"; value: T }
-  /** Try again later; nothing is lost. `date` is the server's clock where it said so. */
-  | { kind: "retry"; why: string; unauthenticated: boolean; date?: number }
+  /** Try again later; nothing is lost. `status` is that of an answer, `date` the server's clock where it said so. */
+  | { kind: "retry"; why: string; status?: number; date?: number }
   /** It makes no sense to try again: a person has to do something. */
   | { kind: "fatal"; problem: Problem };
 
@@ -40,12 +40,12 @@ export async function exchange<T>(
     });
   } catch (error) {
     const why = error instanceof HttpFailure ? `${error.kind}: ${error.message}` : errorText(error);
-    return { kind: "retry", why, unauthenticated: false };
+    return { kind: "retry", why };
   }
   if (response.status === 200 || response.status === 201) {
     const parsed = reply.safeParse(parseJson(response.body));
     if (parsed.success) return { kind: "ok", value: parsed.data };
-    return { kind: "retry", why: "the answer is not of this protocol", unauthenticated: false };
+    return { kind: "retry", why: "the answer is not of this protocol" };
   }
   return classify(response);
 }
@@ -64,7 +64,7 @@ function classify(response: HttpResponse): Exchange<never> {
   return {
     kind: "retry",
     why: `HTTP ${response.status}${code ? ` ${code}` : ""}`,
-    unauthenticated: response.status === 401,
+    status: response.status,
     ...(Number.isFinite(date) && { date }),
   };
 }

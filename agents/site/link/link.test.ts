@@ -1,6 +1,15 @@
 import { afterEach, expect, it } from "vitest";
 import type { Problem } from "../../../shared/errors.ts";
-import { type Lease, type SyncReply, SyncRequest } from "../../../shared/protocol/agent.ts";
+import {
+  type Lease,
+  type Observation,
+  RESULT_MAX_CHARS,
+  type Report,
+  SYNC_MAX_BYTES,
+  SYNC_REPORT_BYTES,
+  type SyncReply,
+  SyncRequest,
+} from "../../../shared/protocol/agent.ts";
 import { seeded } from "../../../shared/seeded.ts";
 import { openSql } from "../../sql/node-sqlite.ts";
 import type { HttpRequest, HttpResponse } from "../http.ts";
@@ -136,7 +145,7 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
 let stop: () => void = () => {};
 afterEach(() => stop());
 
-function report(s: ReturnType<typeof setUp>) {
+function report(s: ReturnType<typeof setUp>, more: Partial<Report> = {}) {
   const l = lease("bmc.identify");
   s.journal.attempts.begin([l], 1);
   s.journal.attempts.finish({
@@ -147,6 +156,7 @@ function report(s: ReturnType<typeof setUp>) {
     outcome: "succeeded",
     startedAt: 1,
     finishedAt: 2,
+    ...more,
   });
   s.link.wake("report");
   return l.id;
@@ -446,4 +456,107 @@ it("answers a restored site that asks for its journal at once, and then waits as
   });
   await s.time.advance(100_000);
   expect(s.syncs).toHaveLength(2);
+});
+
+/** Of two bytes each where JSON is sent: the size of a sync counts in bytes. */
+const wide = (chars: number) => "é".repeat(chars);
+const bytesOf = (request: HttpRequest) => Buffer.byteLength(request.body ?? "");
+
+it("[S4] keeps every sync below its limit, however much there is to tell, and tells all of it", async () => {
+  const s = setUp();
+  const sizes: number[] = [];
+  s.control.http = async (request) => {
+    sizes.push(bytesOf(request));
+    return undefined as never;
+  };
+  const result = { text: wide(RESULT_MAX_CHARS - 20) };
+  const ids = Array.from({ length: 50 }, () => report(s, { result, evidence: { text: wide(3_000) } }));
+  for (let n = 0; n < 1_000; n++)
+    s.journal.boots.open({
+      id: `bot_${n}`,
+      nonce: `nonce ${n}`,
+      job: "job_aaaaaaaaaa_0000000000000001",
+      device: `dev_aaaaaaaaaa_${String(n).padStart(16, "0")}`,
+      mac: "02:00:00:00:00:01",
+      serial: "s",
+      openedAt: 1,
+      endsAt: 2,
+    });
+  const targets = Array.from({ length: 500 }, (_, n) => ({ ...lease("bmc.identify").target, device: `dev_${n}` }));
+  s.journal.audits.ask("w", targets);
+  const seen = (device: string): Observation => ({
+    device,
+    failure: { code: "bmc_unreachable", detail: wide(1_000) },
+  });
+  for (const { device } of targets) s.journal.audits.observed("w", seen(device));
+  await s.start();
+  await s.time.settle();
+  expect(s.journal.attempts.unsent()).toEqual([]);
+  expect(s.journal.audits.untold(1)).toBeUndefined();
+  expect(Math.max(...sizes)).toBeLessThan(SYNC_MAX_BYTES);
+  // And not one by one either.
+  expect(Math.max(...sizes)).toBeGreaterThan(SYNC_REPORT_BYTES);
+  expect(sizes.length).toBeLessThan(10);
+  const told = s.syncs.flatMap(({ request }) => request.reports.map((r) => r.lease));
+  expect(told.sort()).toEqual(ids.sort());
+});
+
+it("[S4] leaves room in a sync for all that stands beside its reports at the largest site", () => {
+  const id = (kind: string, n: number) => `${kind}_aaaaaaaaaa_${String(n).padStart(16, "0")}`;
+  const many = <T>(count: number, one: (n: number) => T) => Array.from({ length: count }, (_, n) => one(n));
+  const beside: SyncRequest = {
+    v: 1,
+    instance: "i".repeat(64),
+    version: "v".repeat(64),
+    free: 10_000,
+    holding: many(10_000, (n) => id("lse", n)),
+    reports: [],
+    progress: many(500, (n) => ({
+      lease: id("lse", n),
+      epoch: Number.MAX_SAFE_INTEGER,
+      job: id("job", n),
+      step: 60_000,
+      percent: 100,
+      text: wide(200),
+    })),
+    audit: {
+      window: "w",
+      observations: many(200, (n) => ({ device: id("dev", n), failure: { code: "c", detail: wide(1_000) } })),
+    },
+    unknown: many(100, () => ({ mac: "02:00:00:00:00:01", seen: wide(200), at: Number.MAX_SAFE_INTEGER })),
+    boots: many(10_000, (n) => ({ job: id("job", n), device: id("dev", n) })),
+    journal: {
+      generation: 1,
+      from: 1,
+      epoch: Number.MAX_SAFE_INTEGER,
+      complete: false,
+      attempts: many(500, (n) => ({
+        epoch: Number.MAX_SAFE_INTEGER,
+        lease: id("lse", n),
+        job: id("job", n),
+        step: 60_000,
+        device: id("dev", n),
+        outcome: "in flight",
+      })),
+    },
+  };
+  expect(SyncRequest.safeParse(beside).success).toBe(true);
+  expect(Buffer.byteLength(JSON.stringify(beside)) + SYNC_REPORT_BYTES).toBeLessThan(SYNC_MAX_BYTES);
+});
+
+it("sends less at once after a sync that was too large for somebody on the way, and more again later", async () => {
+  const s = setUp();
+  await s.start();
+  const most = 100_000;
+  s.control.http = async (request) =>
+    bytesOf(request) > most ? { status: 413, headers: {}, body: "<html>" } : (undefined as never);
+  const ids = Array.from({ length: 100 }, () => report(s, { result: { text: "x".repeat(20_000) } }));
+  await s.time.settle();
+  expect(s.link.status().failing).toBe("HTTP 413");
+  await s.time.advance(600_000);
+  expect(s.journal.attempts.unsent()).toEqual([]);
+  const told = s.syncs.flatMap(({ request }) => request.reports.map((r) => r.lease));
+  expect(told.sort()).toEqual(ids.sort());
+  expect(s.link.status().failing).toBeNull();
+  expect(s.fatal).toEqual([]);
 });

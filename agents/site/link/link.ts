@@ -19,6 +19,7 @@ import {
   POLL_IDLE_MS,
   POLL_SAFETY_MS,
   type Progress,
+  SYNC_REPORT_BYTES,
   SyncReply,
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
@@ -87,6 +88,8 @@ export interface LinkStatus {
 
 const REPORTS_PER_SYNC = 500;
 const OBSERVATIONS_PER_SYNC = 200;
+/** Even where little gets through, reports go one by one. */
+const LEAST_REPORT_BYTES = 1024;
 /** Progress is for people to look at: sent at most this often. */
 const PROGRESS_MS = 1000;
 /** The doorbell gets this long to connect, before the first exchange goes without it. */
@@ -100,6 +103,8 @@ export function makeLink(o: LinkOptions): Link {
   /** What a restored site asked of the journal in its last reply. */
   let asked: JournalAsk | undefined;
   let work: LinkWork | undefined;
+  /** Reports that the next sync may carry, bytes: less after one that was too large for somebody on the way. */
+  let room = SYNC_REPORT_BYTES;
   let ring: Doorbell | undefined;
   let stopped = false;
   let notBefore = 0;
@@ -115,11 +120,12 @@ export function makeLink(o: LinkOptions): Link {
     bell.wake("stop");
   };
 
-  const failed = (why: string, unauthenticated: boolean, date: number | undefined) => {
+  const failed = (why: string, { status, date }: { status?: number; date?: number } = {}) => {
     o.metrics.syncs.inc({ outcome: "failed" });
     if (failing !== why) o.log.warn({ why }, "the control plane could not be used; will try again");
     failing = why;
-    if (unauthenticated) {
+    if (status === 413) room = Math.max(room / 2, LEAST_REPORT_BYTES);
+    if (status === 401) {
       // Our clock may be wrong: the refusal tells the other one (S2).
       token.forget();
       if (date !== undefined) token.learn(date);
@@ -141,7 +147,7 @@ export function makeLink(o: LinkOptions): Link {
     if (meta.get("agent") !== undefined) return true;
     const oneTime = o.enrolToken();
     if (oneTime === undefined) {
-      failed("this agent is not enrolled and there is no enrolment token", false, undefined);
+      failed("this agent is not enrolled and there is no enrolment token");
       return false;
     }
     const request: EnrollRequest = {
@@ -153,7 +159,7 @@ export function makeLink(o: LinkOptions): Link {
     };
     const done = await exchange(o.http, `${base}/agent/v1/enroll`, request, EnrollReply);
     if (done.kind === "fatal") fatal(done.problem);
-    else if (done.kind === "retry") failed(done.why, false, undefined);
+    else if (done.kind === "retry") failed(done.why);
     if (done.kind !== "ok") return false;
     token.learn(done.value.now);
     meta.set("agent", done.value.agent);
@@ -167,7 +173,7 @@ export function makeLink(o: LinkOptions): Link {
 
   const request = (w: LinkWork): SyncRequest => {
     const { attempts, audits, boots } = o.journal;
-    const reports = attempts.reports(REPORTS_PER_SYNC);
+    const reports = attempts.reports(REPORTS_PER_SYNC, room);
     const audit = audits.untold(OBSERVATIONS_PER_SYNC);
     const unknown = audits.unknown(100);
     const refs = boots.refs();
@@ -234,13 +240,14 @@ export function makeLink(o: LinkOptions): Link {
     const sentAt = o.clock.monotonic();
     const done = await exchange(o.http, `${base}/agent/v1/sync`, body, SyncReply, bearer);
     if (done.kind === "fatal") return fatal(done.problem);
-    if (done.kind === "retry") return failed(done.why, done.unauthenticated, done.date);
+    if (done.kind === "retry") return failed(done.why, done);
     const refused = site.refuses(done.value);
-    if (refused !== undefined) return failed(`the reply is not used: ${refused}`, false, undefined);
+    if (refused !== undefined) return failed(`the reply is not used: ${refused}`);
     o.metrics.syncs.inc({ outcome: "ok" });
     if (failing !== null) o.log.info({}, "the control plane answers again");
     failing = null;
     retry.reset();
+    room = Math.min(room * 2, SYNC_REPORT_BYTES);
     notBefore = 0;
     bell.cancel("retry");
     lastSyncAt = o.clock.now();

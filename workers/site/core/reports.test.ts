@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import type { Lease, Report } from "../../../shared/protocol/agent.ts";
+import { EVIDENCE_MAX_CHARS, type Lease, RESULT_MAX_CHARS, type Report } from "../../../shared/protocol/agent.ts";
 import { TAKEOVER_MS } from "./handover.ts";
 import { World } from "./test-world.ts";
 
@@ -73,4 +73,25 @@ it("[L4] an agent that comes back after a day with what it held finds all of it 
   const back = w.sync({ reports: [w.report(lease)], holding: [lease.id] });
   expect(back).toMatchObject({ acks: [lease.id], refused: [{ code: "stale_epoch" }], leases: [] });
   expect(w.ask("steps", { job })[0]).toMatchObject({ state: "leased", attempt: 2 });
+});
+
+it("[S4] a result that no row holds fails the step, so that it is not sent for ever, and nothing of it is kept", () => {
+  const { w, job, lease } = started();
+  const result = { serial: lease.target.serial, power: "Off", junk: "x".repeat(RESULT_MAX_CHARS) };
+  expect(w.sync({ reports: [w.report(lease, { result })], free: 0 })).toMatchObject({ acks: [lease.id] });
+  const [step] = w.ask("steps", { job });
+  expect(step).toMatchObject({ result: null, failure: { code: "agent_defect" } });
+  expect(JSON.stringify(w.sql.all("SELECT * FROM step")).length).toBeLessThan(50_000);
+  // Another attempt follows, as after any defect of an agent.
+  w.now += 60_000;
+  expect(w.sync().leases).toMatchObject([{ step: lease.step, attempt: 2 }]);
+});
+
+it("[S4] of endless evidence the beginning is kept", () => {
+  const { w, job, lease } = started();
+  const evidence = { seen: "y".repeat(1_000_000) };
+  expect(w.sync({ reports: [w.report(lease, { evidence })], free: 0 }).refused).toBeUndefined();
+  const [step] = w.ask("steps", { job });
+  expect(step).toMatchObject({ state: "succeeded", evidence: { cut: expect.stringContaining('{"seen":"yyy') } });
+  expect(JSON.stringify(step?.evidence).length).toBeLessThan(EVIDENCE_MAX_CHARS);
 });

@@ -3,7 +3,7 @@ import type { ActionSpec } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
 import type { Millis, Random } from "../../../shared/deps.ts";
 import type { Failure } from "../../../shared/model/job.ts";
-import type { Report } from "../../../shared/protocol/agent.ts";
+import { EVIDENCE_MAX_CHARS, RESULT_MAX_CHARS, type Report } from "../../../shared/protocol/agent.ts";
 import { record } from "./ledger.ts";
 import { move } from "./moves.ts";
 import { readyAfter } from "./needs.ts";
@@ -34,7 +34,7 @@ export function applyReport(tx: Tx, step: StepRow, report: Report): void {
     "UPDATE step SET started_at = ?, finished_at = ?, evidence = ? WHERE job = ? AND n = ?",
     report.startedAt,
     report.finishedAt,
-    report.evidence ? JSON.stringify(report.evidence) : null,
+    report.evidence ? shown(report.evidence) : null,
     step.job,
     step.n,
   );
@@ -48,8 +48,22 @@ export function applyReport(tx: Tx, step: StepRow, report: Report): void {
   return loseStep(tx, step, "the agent cannot say how the attempt ended");
 }
 
+/** Evidence is for people: of more than a step may keep, the beginning. */
+function shown(evidence: Record<string, unknown>): string {
+  const text = JSON.stringify(evidence);
+  return text.length <= EVIDENCE_MAX_CHARS ? text : JSON.stringify({ cut: text.slice(0, EVIDENCE_MAX_CHARS / 2) });
+}
+
 function succeed(tx: Tx, step: StepRow, result: unknown): void {
   const body = stepBody(step);
+  const text = JSON.stringify(result ?? null);
+  // S4: a row holds 2 MB, and what does not fit into one must not be sent again for ever.
+  if (text.length > RESULT_MAX_CHARS) {
+    return failStep(tx, step, {
+      code: "agent_defect",
+      detail: `The result of ${body.action} has ${text.length} characters; its contract has at most ${RESULT_MAX_CHARS}.`,
+    });
+  }
   const checked = specOf(body)?.result.safeParse(result);
   if (checked && !checked.success) {
     return failStep(tx, step, {
@@ -60,7 +74,7 @@ function succeed(tx: Tx, step: StepRow, result: unknown): void {
   tx.sql.run(
     "UPDATE step SET state = 'succeeded', at = NULL, ended_at = ?, result = ?, failure = NULL WHERE job = ? AND n = ?",
     tx.now,
-    JSON.stringify(result ?? null),
+    text,
     step.job,
     step.n,
   );
