@@ -17,7 +17,6 @@ import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
   isBusy,
-  isBusyOrLost,
   NOT_PAUSED,
   OPEN_STEPS,
   READY_STEPS,
@@ -88,6 +87,7 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
     }
     return passed;
   };
+  // J4: before its machine's other branches, which whoever may have it may have too.
   const lost = `${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED}`;
   take(tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`));
   const full = JSON.stringify(places.fullActions());
@@ -110,8 +110,8 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
 function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
   if (ending(tx, target) || isUnread(tx.sql, step.device)) return false;
   if (!mayHaveTarget(tx, board, target, agent)) return false;
-  // L1: steps of one target exclude each other while one is at work; J4: what was lost is read before another goes on.
-  return !(step.state === "unknown" ? isBusy : isBusyOrLost)(tx.sql, target, step.n);
+  // L1: steps of one target exclude each other while one is at work.
+  return !isBusy(tx.sql, target, step.n);
 }
 
 function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease {

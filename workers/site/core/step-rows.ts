@@ -84,14 +84,10 @@ export const stepsOf = (sql: Sql, t: TargetRow) => sql.all<StepRow>(`SELECT * ${
 /** Those in one state: a sync asks for few of them, hundreds of times. */
 export const stepsIn = (sql: Sql, t: TargetRow, state: StepState) =>
   sql.all<StepRow>(`SELECT * ${OF_TARGET} AND state = ? ORDER BY n`, ...ofTarget(t), state);
-const anyIn =
-  (states: string) =>
-  (sql: Sql, t: TargetRow, beside = -1) =>
-    sql.get(`SELECT 1 ${OF_TARGET} AND n <> ? AND state IN (${states}) LIMIT 1`, ...ofTarget(t), beside) !== undefined;
 /** Whether a step of the target is at work, beside this one. */
-export const isBusy = anyIn("'leased', 'running'");
-/** Whether one is, or it is not known how it ended. */
-export const isBusyOrLost = anyIn("'leased', 'running', 'unknown'");
+export const isBusy = (sql: Sql, t: TargetRow, beside = -1) =>
+  sql.get(`SELECT 1 ${OF_TARGET} AND n <> ? AND state IN ('leased', 'running') LIMIT 1`, ...ofTarget(t), beside) !==
+  undefined;
 /** Whether every step of the target is done or was left out. */
 export const allDone = (sql: Sql, t: TargetRow) =>
   sql.get(`SELECT 1 ${OF_TARGET} AND state NOT IN ('succeeded', 'skipped') LIMIT 1`, ...ofTarget(t)) === undefined;
