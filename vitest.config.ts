@@ -1,3 +1,5 @@
+import { globSync, readFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig, type TestProjectConfiguration } from "vitest/config";
 
@@ -32,13 +34,21 @@ const longRuns: TestProjectConfiguration = {
   test: { name: "long", include: long, exclude: ignored, hookTimeout: 60_000, sequence: { groupOrder: 2 } },
 };
 
+/** The fleet's rows as older migrations had them (`npm run fixture`), by file name: workerd reads no files. */
+const pastFleets = () =>
+  Object.fromEntries(
+    globSync("workers/db/fixtures/*.gz").map((file) => [file, gunzipSync(readFileSync(file)).toString()]),
+  );
+
 /** Runs inside workerd, with the bindings that wrangler.toml declares and D1's migrations at hand. */
 async function workers(): Promise<TestProjectConfiguration> {
   return {
     plugins: [
       cloudflareTest({
         wrangler: { configPath: "./wrangler.toml" },
-        miniflare: { bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations") } },
+        miniflare: {
+          bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations"), TEST_PAST_FLEETS: pastFleets() },
+        },
       }),
     ],
     test: {

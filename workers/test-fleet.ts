@@ -24,12 +24,15 @@ import { siteObject } from "./site/rpc.ts";
 export const ADMIN = "tok_admin_for_tests_0123456789abcdef";
 const given: unknown = bindings;
 export const env: Env = { ...(given as Env), TURNUP_ADMIN_TOKEN: ADMIN, TURNUP_LOCAL: "1" };
-const { TEST_MIGRATIONS } = given as { TEST_MIGRATIONS: Parameters<typeof applyD1Migrations>[1] };
+export const { TEST_MIGRATIONS: migrations, TEST_PAST_FLEETS: pastFleets } = given as {
+  TEST_MIGRATIONS: Parameters<typeof applyD1Migrations>[1];
+  TEST_PAST_FLEETS: Record<string, string>;
+};
 
 export const clock = { skew: 0, now: () => Date.now() + clock.skew };
 const app = createApp({ clock, random: platformRandom, budget: budgetOf });
 
-export const prepare = () => applyD1Migrations(env.DB, TEST_MIGRATIONS);
+export const prepare = () => applyD1Migrations(env.DB, migrations);
 
 export interface Call {
   token?: string | null;
