@@ -43,7 +43,7 @@ export function startAgent(config: AgentConfig, deps: AgentDeps): Agent {
   const { clock, timers, random, log, metrics } = deps;
   const journal = openJournal(deps.journal, deps.durable);
   const bus = signals(timers);
-  const machines = ramdiskMachines(journal.boots, clock, timers, bus);
+  const machines = ramdiskMachines(journal, clock, timers, bus);
   const publicUrl = (config.netboot.publicUrl ?? hostUrl(config.netboot)).replace(/\/+$/, "");
   const pool = bmcPool({
     http: deps.bmcHttp,

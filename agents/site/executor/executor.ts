@@ -143,6 +143,7 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       resolve: lease.resolve,
       signal,
       bmc: world.pool.bmc(lease.target.bmc, fence),
+      holds: hold.holds,
       evidence: (fields) => Object.assign(evidence, fields),
       repeated(what) {
         repeats[what] = (repeats[what] ?? 0) + 1;

@@ -9,6 +9,8 @@ import { failing, type Stopped } from "./step.ts";
 export interface HeldLease {
   lease: Lease;
   fence: Fence;
+  /** Whether it lives now and is still the device's newest. */
+  holds: () => boolean;
   signal: AbortSignal;
   renew(sentAt: number): void;
   stop(reason: Stopped | TurnupError): void;
@@ -38,6 +40,7 @@ export function holdLease(lease: Lease, sentAt: number, o: HoldOptions): HeldLea
   return {
     lease,
     signal,
+    holds: () => !signal.aborted && o.current(lease.target.device, lease.epoch) && leftMs() > 0,
     fence: {
       async admit(timeoutMs) {
         // A1: without a renewal it holds. It never starts a call on a lease that may run out before the call ends.

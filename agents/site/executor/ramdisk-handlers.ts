@@ -41,11 +41,21 @@ async function command(step: Step, world: World, boot: Boot, order: Order): Prom
   if (!last || last.state?.state === "failed") {
     const id = `${order.kind}-${given.length + 1}`;
     last = { command: { ...order, id } as RamdiskCommand, state: null };
-    // L2: the fence right before the machine is told.
     await step.bmc.fence.admit(0);
     world.machines.command(boot.id, last.command);
   }
   const { id } = last.command;
+  // L2, L3: the machine is told only while this attempt's lease lives, whenever it asks.
+  const withdraw = world.machines.offer(boot.id, id, step.holds);
+  try {
+    return await endOf(step, world, boot, id);
+  } finally {
+    withdraw();
+  }
+}
+
+async function endOf(step: Step, world: World, boot: Boot, id: string): Promise<Outcome<unknown>> {
+  const { boots } = world.journal;
   for (;;) {
     const seen = () => {
       // A closed boot ends the wait by throwing boot_closed.

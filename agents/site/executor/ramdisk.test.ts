@@ -195,6 +195,45 @@ it("[J4] joins the write of an earlier attempt instead of ordering a second one"
   expect(report(w, third)?.outcome).toBe("succeeded");
 });
 
+it("[L2][L3] gives a machine no command while no live lease stands behind it, and gives it once one does", async () => {
+  const w = fakeWorld();
+  const nonce = await inRam(w);
+  const l = take(w, lease("ramdisk.writeImage"));
+  await w.time.settle();
+  await w.time.advance(60_000);
+  // The lease has run out: the machine that comes only now waits in vain.
+  const late = poll(w, nonce);
+  await w.time.advance(20_000);
+  expect(commandOf(await late)).toBeUndefined();
+  w.executor.renewed([l.id], w.time.clock.monotonic());
+  expect(commandOf(await poll(w, nonce))).toMatchObject({ kind: "write-image" });
+  w.executor.revoked([l.id]);
+  await w.time.settle();
+  const after = poll(w, nonce);
+  await w.time.advance(20_000);
+  expect(commandOf(await after)).toBeUndefined();
+  // The next attempt takes the same command up.
+  const waiting = poll(w, nonce);
+  take(w, lease("ramdisk.writeImage"));
+  await w.time.settle();
+  expect(commandOf(await waiting)).toMatchObject({ id: "write-image-1" });
+});
+
+it("[A2] a command is safe on disk before a machine is given it", async () => {
+  let durable: unknown[] = [];
+  const w = fakeWorld({
+    durable: (sql) => {
+      durable = sql.all("SELECT id FROM command");
+    },
+  });
+  const nonce = await inRam(w);
+  const waiting = poll(w, nonce);
+  take(w, lease("ramdisk.writeImage"));
+  await w.time.settle();
+  expect(commandOf(await waiting)).toMatchObject({ id: "write-image-1" });
+  expect(durable).toEqual([{ id: "write-image-1" }]);
+});
+
 it("does not take a proof whose hash is not the image's", async () => {
   const w = fakeWorld();
   const nonce = await inRam(w);

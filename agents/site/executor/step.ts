@@ -42,6 +42,8 @@ export interface Step<A extends AgentActionName = AgentActionName> {
   signal: AbortSignal;
   /** The target's BMC; each call passes this attempt's fence (L2, L3). */
   bmc: Bmc;
+  /** Whether the lease lives at this moment (L2, L3); asked right before a machine is told something on another way. */
+  holds: () => boolean;
   /** Adds to what was seen before and after (E4). */
   evidence(fields: Record<string, unknown>): void;
   /** Counts what was done once more because it showed no effect; the evidence tells the counts as `repeats`. */

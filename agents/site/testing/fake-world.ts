@@ -66,7 +66,7 @@ export function fakeWorld(options: FakeWorldOptions = {}): FakeWorld {
   const journal = openJournal(sql, async () => options.durable?.(sql));
   const config = { ...testConfig, ...options.config };
   const bus = signals(time.timers);
-  const machines = ramdiskMachines(journal.boots, time.clock, time.timers, bus);
+  const machines = ramdiskMachines(journal, time.clock, time.timers, bus);
   const http: Http = (request) => bmc.handle(request);
   const metrics = makeMetrics();
   const { clock, timers } = time;
