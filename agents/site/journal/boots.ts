@@ -104,7 +104,8 @@ export function boots(sql: Sql): Boots {
         sql.run("DELETE FROM command WHERE boot IN (SELECT id FROM boot WHERE closed_at < ?)", old);
         sql.run("DELETE FROM boot WHERE closed_at < ?", old);
         sql.run(
-          "INSERT INTO boot (id, nonce, job, device, mac, serial, opened_at, ends_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+          `INSERT INTO boot (id, nonce, job, device, mac, serial, opened_at, ends_at, n)
+           SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1 + coalesce(max(n), 0) FROM boot WHERE device = ?4`,
           b.id,
           b.nonce,
           b.job,
@@ -120,13 +121,7 @@ export function boots(sql: Sql): Boots {
     of: (job, device) =>
       one(sql.get<BootRow>("SELECT * FROM boot WHERE closed_at IS NULL AND job = ? AND device = ?", job, device)),
     last: (job, device) =>
-      one(
-        sql.get<BootRow>(
-          "SELECT * FROM boot WHERE device = ? AND job = ? ORDER BY opened_at DESC LIMIT 1",
-          device,
-          job,
-        ),
-      ),
+      one(sql.get<BootRow>("SELECT * FROM boot WHERE device = ? AND job = ? ORDER BY n DESC LIMIT 1", device, job)),
     knowsMac: (mac) => sql.get("SELECT 1 FROM boot WHERE mac = ? LIMIT 1", mac.toLowerCase()) !== undefined,
     ofMac: (mac) =>
       sql.all<BootRow>("SELECT * FROM boot WHERE closed_at IS NULL AND mac = ?", mac.toLowerCase()).map(boot),

@@ -67,6 +67,24 @@ it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until 
   second.close();
 });
 
+it("[A5] knows a device's newest boot although the clock was set back, also of a journal from before boots were counted", () => {
+  const sql = openSql(":memory:");
+  const { boots } = openJournal(sql, async () => {});
+  const open = (id: string, openedAt: number) =>
+    boots.open({ id, nonce: id, job: "j", device: "d", mac: "m", serial: "s", openedAt, endsAt: openedAt + 1 });
+  open("first", 2_000);
+  boots.close("first", 2_001, "given up");
+  open("second", 1_000);
+  expect(boots.last("j", "d")?.id).toBe("second");
+
+  sql.run("ALTER TABLE boot DROP COLUMN n");
+  sql.run("DELETE FROM migration WHERE n = 2");
+  const { boots: older } = openJournal(sql, async () => {});
+  expect(older.last("j", "d")?.id).toBe("first");
+  open("third", 500);
+  expect(older.last("j", "d")?.id).toBe("third");
+});
+
 it("does not let two agents work on one journal", () => {
   const path = join(mkdtempSync(join(tmpdir(), "turnup-journal-")), "journal.sqlite");
   const first = openSql(path, { exclusive: true });

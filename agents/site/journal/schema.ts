@@ -32,6 +32,10 @@ const migrations: readonly string[] = [
      outcome TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (epoch, lease)
    ) WITHOUT ROWID;
    CREATE INDEX past_at ON past (at);`,
+  // Boots of a device are counted: which one is the newest must not hang on a clock that may be set back.
+  `ALTER TABLE boot ADD COLUMN n INTEGER NOT NULL DEFAULT 0;
+   UPDATE boot SET n = (SELECT count(*) FROM boot o
+     WHERE o.device = boot.device AND (o.opened_at, o.id) <= (boot.opened_at, boot.id));`,
 ];
 
 /** Brings the journal to the newest schema. */

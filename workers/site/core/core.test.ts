@@ -174,6 +174,28 @@ it("[C4] renews all leases of an agent with one row, and none before half the ti
   expect(w.sync({ holding }).revoked).toEqual([]);
 });
 
+it("[L3][C4] renews the leases of an agent that is there although the clock was set back, and no more often than else", () => {
+  const w = new World(3);
+  w.install(["srv00000", "srv00001"]);
+  const first = w.sync().leases.map((lease) => lease.id);
+  w.now += 31_000;
+  w.sync({ holding: first });
+  w.install(["srv00002"], "k2");
+  const holding = [...first, ...w.sync({ holding: first }).leases.map((lease) => lease.id)];
+  w.now -= 3_600_000;
+  w.permit();
+  const rows = () => w.sql.written();
+  let before = rows();
+  expect(w.sync({ holding }).renewed).toHaveLength(3);
+  expect(rows() - before).toBe(1);
+  before = rows();
+  w.now += 29_000;
+  expect(w.sync({ holding }).renewed).toEqual([]);
+  expect(rows() - before).toBe(0);
+  w.now += 1_000;
+  expect(w.sync({ holding }).renewed).toHaveLength(3);
+});
+
 it("tries again after a failure that may pass, and gives up after the action's tries", () => {
   const w = new World(1);
   const job = w.install(["srv00000"]);

@@ -53,6 +53,20 @@ it("[G5][L3] a permit lives no longer than by the coordinator's own clock, whate
   expect(w.sync().leases).toEqual([]);
 });
 
+it("[G5][G6] a permit does not outlive its five minutes because the clock was set back", () => {
+  const w = new World(1, { permit: false });
+  w.install(["srv00000"]);
+  const permit = { granted: true, frozen: false, expiresAt: w.now + 240_000, reason: "" };
+  w.do("permit.set", { permit, askedAt: w.now });
+  w.now -= 3_600_000;
+  expect(w.ask("permit.due", { now: w.now })).toBe(true);
+  expect(w.sync().leases).toEqual([]);
+  w.do("permit.set", { permit: null, askedAt: w.now });
+  expect(w.ask("permit.due", { now: w.now })).toBe(false);
+  w.do("permit.set", { permit: { ...permit, expiresAt: w.now + 240_000 }, askedAt: w.now });
+  expect(w.sync().leases).toHaveLength(1);
+});
+
 it("[J10] after the thaw the limit counts again", () => {
   const w = new World(1);
   const job = w.install(["srv00000"]);

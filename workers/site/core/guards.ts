@@ -3,7 +3,7 @@ import type { Plan } from "../../../shared/model/plan.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { holdWaitsFor } from "./hold.ts";
-import { permitOf } from "./permit.ts";
+import { permitLives, permitOf } from "./permit.ts";
 
 type Verdict = PlanView["guards"][number];
 
@@ -22,7 +22,7 @@ export function killSwitchVerdict(sql: Sql): Verdict {
 /** G5: a cross-site permit is fetched beforehand and must be unexpired in the transaction that starts a step. */
 export function budgetVerdict(sql: Sql, now: number): Verdict {
   const permit = permitOf(sql);
-  if (permit?.granted && permit.expiresAt > now)
+  if (permitLives(permit, now))
     return { guard: "fleet budget", verdict: "pass", text: "the site holds a permit to work" };
   const text =
     permit && !permit.granted
@@ -45,7 +45,7 @@ export function mayStart(sql: Sql, now: number): { ok: true } | { ok: false; wai
   if (restored !== undefined) return { ok: false, waitingOn: restored };
   const permit = permitOf(sql);
   if (permit?.frozen) return { ok: false, waitingOn: "an admin to turn off the fleet's kill switch" };
-  if (permit?.granted && permit.expiresAt > now) return { ok: true };
+  if (permitLives(permit, now)) return { ok: true };
   return {
     ok: false,
     waitingOn: permit && !permit.granted ? `the fleet budget: ${permit.reason}` : "the fleet budget to answer",

@@ -48,7 +48,9 @@ export const heldBy = (tx: Tx, agent: string): Held[] =>
  * Returns the leases whose time starts anew.
  */
 export function renew(tx: Tx, agent: AgentRow, held: readonly Held[], holding: ReadonlySet<string>): string[] {
-  if (!held.some((step) => leaseUntil(step, agent) <= tx.now + LEASE_TTL_MS / 2)) return [];
+  // An end beyond a whole time to live was written before the clock was set back: by it, nothing would ever be renewed.
+  const fresh = (until: Millis) => until > tx.now + LEASE_TTL_MS / 2 && until <= tx.now + LEASE_TTL_MS;
+  if (fresh(agent.lease_until) || held.every((step) => fresh(leaseUntil(step, agent)))) return [];
   agent.lease_until = tx.now + LEASE_TTL_MS;
   tx.sql.run("UPDATE agent SET lease_until = ? WHERE id = ?", agent.lease_until, agent.id);
   return held.flatMap(({ lease }) => (lease !== null && holding.has(lease) ? [lease] : []));

@@ -15,6 +15,8 @@ const PERMIT_MAX_MS = 5 * 60_000;
 
 /** As last heard, and when to ask again after a silence. */
 interface KeptPermit extends Permit {
+  /** When the site heard it. In the future: the clock was set back since, and how long it lives is not known. */
+  heardAt?: Millis;
   retryAt?: Millis;
   /** Since when steps may start without a break. */
   openSince?: Millis;
@@ -24,6 +26,10 @@ interface KeptPermit extends Permit {
 
 export const permitOf = (sql: Sql): KeptPermit | undefined => readMeta<KeptPermit>(sql, "permit");
 
+/** Whether the budget has granted it and it is within its life. */
+export const permitLives = (permit: KeptPermit | undefined, now: Millis): boolean =>
+  permit?.granted === true && (permit.heardAt ?? 0) <= now && permit.expiresAt > now;
+
 export const openWork = (sql: Sql): boolean =>
   sql.get(`SELECT 1 FROM ${OPEN_STEPS} ${NOT_PAUSED} LIMIT 1`) !== undefined;
 
@@ -31,20 +37,20 @@ export const openWork = (sql: Sql): boolean =>
 export function permitDueAt(sql: Sql, now: Millis): Millis | undefined {
   if (!openWork(sql) || holdOf(sql)) return undefined;
   const permit = permitOf(sql);
-  if (!permit) return now;
+  if (!permit || (permit.heardAt ?? 0) > now) return now;
   return Math.max(permit.granted ? permit.expiresAt - PERMIT_MARGIN_MS : permit.expiresAt, permit.retryAt ?? 0);
 }
 
 /** Since when steps may start without a break, or undefined while they may not. */
 export function openSince(sql: Sql, now: Millis): Millis | undefined {
   const permit = permitOf(sql);
-  return permit?.granted && !permit.frozen && permit.expiresAt > now ? (permit.openSince ?? 0) : undefined;
+  return permitLives(permit, now) && permit?.frozen === false ? (permit.openSince ?? 0) : undefined;
 }
 
 /** Keeps what the budget answered. A silence leaves a permit that still lives, and is no permit otherwise. */
 export function setPermit(tx: Tx, answer: Permit | null, askedAt?: Millis): null {
   const before = permitOf(tx.sql);
-  const lives = before?.granted === true && before.expiresAt > tx.now;
+  const lives = permitLives(before, tx.now);
   // G6: the switch was turned on while the answer was under way; what it grants is of the time before.
   const stale = askedAt !== undefined && before?.frozenAt !== undefined && before.frozenAt >= askedAt;
   const permit = stale ? null : answer;
@@ -52,11 +58,18 @@ export function setPermit(tx: Tx, answer: Permit | null, askedAt?: Millis): null
   const silent: KeptPermit =
     before && (lives || stale)
       ? { ...before, retryAt }
-      : { granted: false, frozen: before?.frozen ?? false, expiresAt: retryAt, reason: "it does not answer" };
+      : {
+          granted: false,
+          frozen: before?.frozen ?? false,
+          expiresAt: retryAt,
+          reason: "it does not answer",
+          heardAt: tx.now,
+        };
   const heard: KeptPermit | null = permit && {
     ...permit,
+    heardAt: tx.now,
     expiresAt: askedAt === undefined ? permit.expiresAt : Math.min(permit.expiresAt, askedAt + PERMIT_MAX_MS),
-    openSince: lives ? (before.openSince ?? 0) : tx.now,
+    openSince: lives ? (before?.openSince ?? 0) : tx.now,
   };
   writeMeta(tx.sql, "permit", heard ?? silent);
   if (permit?.granted && !lives) tx.ring();
@@ -73,6 +86,7 @@ export function setFrozen(tx: Tx, frozen: boolean): null {
     granted: false,
     frozen,
     expiresAt: tx.now,
+    heardAt: tx.now,
     reason,
     ...(frozenAt !== undefined && { frozenAt }),
   };
