@@ -96,6 +96,8 @@ export const Lease = z.object({
   plan: z.object({ id: z.string(), hash: z.string() }),
   /** Time left for this attempt before its deadline, ms. */
   deadlineMs: z.number().int(),
+  /** What one attempt may take in all, ms; a lease said again has less of it left. Absent from a coordinator of before. */
+  attemptMs: z.number().int().optional(),
 });
 export type Lease = z.infer<typeof Lease>;
 

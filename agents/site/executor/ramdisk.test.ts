@@ -101,6 +101,16 @@ it("leaves a machine in POST for as long as its hardware class says that it may 
   expect(report(w, l)).toMatchObject({ outcome: "succeeded" });
 });
 
+it("[J3] leaves it alone for as long also in an attempt that has less time left: its lease was said again", async () => {
+  const w = fakeWorld();
+  await armed(w);
+  take(w, lease("bmc.power"));
+  await w.time.settle();
+  take(w, lease("ramdisk.await", { deadlineMs: 1_700_000, attemptMs: 5_400_000, resolve: true }));
+  await pass(w, 1_600_000);
+  expect(w.bmc.state.log.filter((x) => x.includes("ComputerSystem.Reset 204"))).toHaveLength(1);
+});
+
 it("leaves a machine alone that has asked for its boot script (lesson C7), then starts it anew with a fresh nonce", async () => {
   const w = fakeWorld();
   const nonce = await armed(w);

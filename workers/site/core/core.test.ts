@@ -151,8 +151,12 @@ it("delivers a lease again, the same, when its reply was lost", () => {
   const w = new World(1);
   w.install(["srv00000"]);
   const [first] = w.sync().leases;
+  w.now += 20_000;
   const [again] = w.sync().leases;
   expect(again).toMatchObject({ id: first?.id, epoch: first?.epoch, attempt: 1, resolve: true });
+  // [J3] What is left is less; what an attempt may take is what it was.
+  expect([first?.deadlineMs, first?.attemptMs]).toEqual([600_000, 600_000]);
+  expect([again?.deadlineMs, again?.attemptMs]).toEqual([580_000, 600_000]);
 });
 
 it("[C4] renews all leases of an agent with one row, and none before half the time to live", () => {

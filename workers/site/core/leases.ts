@@ -3,6 +3,7 @@
  * before (L2); it lives on as long as its agent renews, for all it holds at once.
  */
 import type { Millis } from "../../../shared/deps.ts";
+import type { PlanStep } from "../../../shared/model/plan.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import { type AgentRow, leaseUntil } from "./agent-rows.ts";
 import { stepFor } from "./boot-scope.ts";
@@ -36,6 +37,8 @@ import { isUnread } from "./unread.ts";
 
 /** After the deadline given to the agent, the coordinator waits this long for the agent's own report of it. */
 const DEADLINE_GRACE_MS = 60_000;
+/** For a step of a stored plan whose action this version no longer has. */
+const UNKNOWN_ACTION_S = 600;
 
 /** A lease that an agent has by our books; no more is read of it, as there may be thousands in each sync. */
 type Held = Pick<StepRow, "job" | "n" | "lease" | "leased_at">;
@@ -118,11 +121,10 @@ function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow,
 
 function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease {
   const body = stepBody(step);
-  const spec = specOf(body);
   const id = tx.id("lease");
   const epoch = tx.nextEpoch();
   const attempt = step.attempt + 1;
-  const deadlineMs = (body.deadlineSeconds ?? spec?.deadlineSeconds ?? 600) * 1000;
+  const deadlineMs = attemptMsOf(body);
   if (step.attempt === 0)
     for (const mark of body.marks?.start ?? []) move(tx, mark, { actor: `agent:${agent.id}`, job: step.job });
   // A new holder reads first, whatever the last one left behind (L2).
@@ -163,6 +165,10 @@ function lease(tx: Tx, step: StepRow, target: TargetRow, agent: AgentRow): Lease
   );
 }
 
+/** What one attempt may take: as the plan says for this hardware, else as its action does. */
+const attemptMsOf = (body: PlanStep): Millis =>
+  (body.deadlineSeconds ?? specOf(body)?.deadlineSeconds ?? UNKNOWN_ACTION_S) * 1000;
+
 /** The lease as the agent is told; said again, word by word the same but for the time left. */
 function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, agent: AgentRow): Lease {
   const body = stepBody(step);
@@ -185,6 +191,7 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
     mode: job?.mode ?? "first-install",
     plan: { id: job?.plan ?? "", hash: job?.plan_hash ?? "" },
     deadlineMs: Math.max(0, (step.at ?? tx.now) - DEADLINE_GRACE_MS - tx.now),
+    attemptMs: attemptMsOf(body),
   };
 }
 
