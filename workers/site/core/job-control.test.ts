@@ -6,6 +6,7 @@ import { World } from "./test-world.ts";
 
 const actor = "token:op";
 const one = "srv00000";
+const DAY = 86_400_000;
 const fails = (step: string, code: string) => (lease: Lease) =>
   lease.name === step ? { outcome: "failed" as const, failure: { code, detail: "as the test says" } } : {};
 /** Names of the steps that run until nothing more comes. */
@@ -152,6 +153,50 @@ it("[J3] nobody decides: after its limit the target fails and the device is free
   // And even then the job can be taken up again.
   w.do("job.retry", { job, actor });
   expect(ran(w).slice(0, 1)).toEqual(["arm-netboot"]);
+});
+
+it("[J3] time in which a job is paused does not count against the person who is to decide about a target of it", () => {
+  const w = new World(2);
+  const job = w.install([one, "srv00001"]);
+  const blank = fails("prove-blank", "disk_not_blank");
+  w.work((l) => (l.target.name === one ? blank(l) : l.name === "prove-blank" ? undefined : {}));
+  const target = (n: number) => w.ask("job", { job }).targets[n];
+  const due = target(0)?.dueAt ?? 0;
+  w.now += 5 * DAY;
+  w.drain();
+  w.do("job.pause", { job, actor, reason: "" });
+  expect(target(0)).toMatchObject({ state: "waiting", dueAt: w.ask("job", { job }).dueAt });
+  w.now += 10 * DAY;
+  w.do("tick", {});
+  w.drain();
+  expect(w.core.nextAlarm(w.now)).toBe(w.ask("job", { job }).dueAt);
+  expect(target(0)?.state).toBe("waiting");
+  w.do("job.resume", { job, actor });
+  expect(target(0)?.dueAt).toBe(due + 10 * DAY);
+  w.now += 2 * DAY;
+  w.do("tick", {});
+  expect(target(0)).toMatchObject({ state: "failed", failure: { code: "nobody_decided" } });
+});
+
+it("[J3] a target that began to wait in a paused job has its whole limit from the resume on", () => {
+  const w = new World(1);
+  const job = w.install([one]);
+  let last: Lease | undefined;
+  w.work((l) => {
+    if (l.name !== "prove-blank") return {};
+    last = l;
+    return undefined;
+  });
+  w.do("job.pause", { job, actor, reason: "" });
+  w.now += 30_000;
+  if (!last) throw new Error("no lease");
+  w.sync({ reports: [w.report(last, { outcome: "failed", failure: { code: "disk_not_blank", detail: "" } })] });
+  w.now += DAY;
+  w.do("job.resume", { job, actor });
+  expect(w.ask("job", { job }).targets[0]).toMatchObject({
+    state: "waiting",
+    dueAt: w.now + targetLimits.waiting.limit,
+  });
 });
 
 it("leaves a step out that only reads, with the reason on record, and goes on behind it", () => {

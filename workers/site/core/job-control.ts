@@ -1,11 +1,12 @@
 /** What people do to a job that was accepted, beside cancelling it: pause, resume, try again, leave a step out. */
+import type { Millis } from "../../../shared/deps.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import { isDestructive } from "../../workflows/check-plan.ts";
 import { beginAgain, isOfBoot } from "./boot-scope.ts";
 import type { Commands } from "./commands.ts";
 import { type JobRow, jobRow, newestJobOf } from "./job-views.ts";
 import { takeLocks } from "./jobs.ts";
-import { JOB_LIMIT_MS } from "./limits.ts";
+import { JOB_LIMIT_MS, targetLimits } from "./limits.ts";
 import { move } from "./moves.ts";
 import { neverMet, readyMet } from "./needs.ts";
 import { targetStaleness } from "./plans.ts";
@@ -29,10 +30,20 @@ export function pauseJob(tx: Tx, { job, actor, reason }: Commands["job.pause"]["
 }
 
 export function resumeJob(tx: Tx, { job, actor }: Commands["job.resume"]["in"]): void {
-  if (openJob(tx, job).paused === null) return;
+  const { paused } = openJob(tx, job);
+  if (paused === null) return;
   tx.sql.run("UPDATE job SET paused = NULL WHERE id = ?", job);
   // Paused is not silent: time in which nothing could start does not count against what waits (J3).
   tx.sql.run("UPDATE step SET at = ?1 WHERE job = ?2 AND state IN ('ready', 'unknown') AND at < ?1", tx.now, job);
+  // Nor against who is to decide about a target: it has as much time left as when the pause, or its wait in it, began.
+  const { at } = JSON.parse(paused) as { at: Millis };
+  tx.sql.run(
+    "UPDATE job_target SET due_at = due_at + max(0, ?1 - max(?2, due_at - ?3)) WHERE job = ?4 AND due_at IS NOT NULL",
+    tx.now,
+    at,
+    targetLimits.waiting.limit,
+    job,
+  );
   tx.event(job, "job.state", {}, { paused: false, actor });
   tx.changedJobs.add(job);
   tx.ring();

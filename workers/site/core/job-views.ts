@@ -155,6 +155,7 @@ export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView 
   const current = undone.find(isAtWork) ?? undone.find((s) => s.state !== "blocked") ?? undone[0];
   const open = !isFinal.target(row.state);
   const stepDue = current ? dueOf(job, current) : job.due_at;
+  const waitDue = job.paused === null ? row.due_at : job.due_at;
   return {
     device: row.device,
     name: target.name,
@@ -166,7 +167,7 @@ export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView 
     skipped: steps.filter((s) => s.state === "skipped").map((s) => stepBody(s).name),
     percent: open && current && isAtWork(current) ? seen.board.percent(current.job, current.n, current.lease) : null,
     waitingOn: open ? (row.waiting_on ?? (current ? stepWaitingOn(seen, job, current) : null)) : null,
-    dueAt: open ? (row.due_at ?? stepDue) : null,
+    dueAt: open ? (row.due_at === null ? stepDue : waitDue) : null,
     failure: parse<Failure>(row.failure),
     retries: steps.reduce((sum, s) => sum + Math.max(0, s.attempt - 1), 0),
     startedAt: row.started_at,

@@ -28,6 +28,7 @@ import {
   type TargetRow,
   targetBody,
   targetRow,
+  WAITING_TARGETS,
   WORK_STEPS,
 } from "./step-rows.ts";
 import { failStep, LONGEST_BACKOFF_MS, loseStep } from "./steps.ts";
@@ -264,7 +265,7 @@ export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
        (SELECT at FROM ${OPEN_STEPS} AND state = 'ready' ${NOT_PAUSED} ORDER BY at LIMIT 1) AS ready,
        (SELECT at FROM ${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED} ORDER BY at LIMIT 1) AS unknown,
        (SELECT min(due_at) FROM job INDEXED BY job_due WHERE due_at IS NOT NULL) AS job,
-       (SELECT min(due_at) FROM job_target INDEXED BY target_due WHERE due_at IS NOT NULL) AS target`,
+       (SELECT min(due_at) FROM ${WAITING_TARGETS} ${NOT_PAUSED}) AS target`,
     tx.now,
     LEASE_TTL_MS,
     TAKEOVER_MS,

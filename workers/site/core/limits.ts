@@ -31,6 +31,7 @@ export const stepLimits = {
 export const targetLimits = {
   queued: { limit: "step", ends: "as its first steps do" },
   running: { limit: "step", ends: "as its open steps do" },
+  // Time in a paused job does not count.
   waiting: { limit: 7 * 24 * HOUR, ends: "fails with nobody_decided and frees the device" },
   succeeded: final,
   failed: final,

@@ -73,7 +73,10 @@ export const READY_STEPS = "step INDEXED BY step_ready WHERE state = 'ready'";
 /** Those at work, and those of which it is not known. */
 export const WORK_STEPS = "step INDEXED BY step_work WHERE state IN ('leased', 'running', 'unknown')";
 
-/** Goes behind a condition on steps: a paused job's steps wait without a deadline and without a wish for permits. */
+/** Targets that wait for a person. */
+export const WAITING_TARGETS = "job_target INDEXED BY target_due WHERE due_at IS NOT NULL";
+
+/** Goes behind a condition on steps or targets: what waits in a paused job has no deadline of its own and wants no permit. */
 export const NOT_PAUSED = "AND job NOT IN (SELECT id FROM job INDEXED BY job_paused WHERE paused IS NOT NULL)";
 
 export const stepRow = (sql: Sql, job: string, n: number) =>

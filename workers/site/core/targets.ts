@@ -7,7 +7,17 @@ import { targetLimits } from "./limits.ts";
 import { heldAnew, move } from "./moves.ts";
 import { doomedBy } from "./needs.ts";
 import { deviceById } from "./rows.ts";
-import { isBusy, type StepRow, specOf, stepBody, stepsIn, stepsOf, type TargetRow } from "./step-rows.ts";
+import {
+  isBusy,
+  NOT_PAUSED,
+  type StepRow,
+  specOf,
+  stepBody,
+  stepsIn,
+  stepsOf,
+  type TargetRow,
+  WAITING_TARGETS,
+} from "./step-rows.ts";
 import { lastEvent, type Tx } from "./tx.ts";
 
 /** The target's first step is leased, or a later one by another agent. */
@@ -74,12 +84,9 @@ export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
   tx.changedJobs.add(target.job);
 }
 
-/** J3: nobody decided about a waiting target within its limit; the device is free again. */
+/** J3: nobody decided about a waiting target within its limit; the device is free again. In a paused job time stands still. */
 export function expireTargets(tx: Tx): void {
-  const late = tx.sql.all<TargetRow>(
-    "SELECT * FROM job_target INDEXED BY target_due WHERE due_at IS NOT NULL AND due_at <= ?",
-    tx.now,
-  );
+  const late = tx.sql.all<TargetRow>(`SELECT * FROM ${WAITING_TARGETS} AND due_at <= ? ${NOT_PAUSED}`, tx.now);
   for (const target of late) {
     const detail = `It waited ${targetLimits.waiting.limit / 86_400_000} days for ${target.waiting_on}.`;
     endTarget(tx, target, "failed", { code: "nobody_decided", detail });
