@@ -1,11 +1,22 @@
 import { newId, newSecret } from "../../../shared/ids.ts";
 import { sameText } from "../../../shared/model/inventory.ts";
+import type { Lease } from "../../../shared/protocol/agent.ts";
 import type { Boot } from "../journal/boots.ts";
 import { bootKey } from "../netboot/machines.ts";
 import { failing, type Step, type World } from "./step.ts";
 
-/** A boot that nobody ended ends by itself: longer than the deadlines of all steps that it serves together, ms. */
-export const BOOT_LIFETIME_MS = 6 * 3_600_000;
+/**
+ * A boot that nobody ended ends by itself when this long after its opening, and after the deadline of each attempt on its
+ * machine, no other attempt has begun: longer than a step may wait for its next one, ms.
+ */
+export const BOOT_IDLE_MS = 7 * 3_600_000;
+
+/** An attempt begins: the boot of its job and device, if one is open, outlives it. One that has ended stays so. */
+export function keepBoot(lease: Lease, world: Pick<World, "journal" | "clock">): void {
+  const now = world.clock.now();
+  const boot = world.journal.boots.of(lease.job, lease.target.device);
+  if (boot && now < boot.endsAt) world.journal.boots.keep(boot.id, now + lease.deadlineMs + BOOT_IDLE_MS);
+}
 
 /** Opens a boot with a fresh nonce for this job and device, and closes whatever was open for the device before. */
 export function openBoot(step: Step, world: World, why: string): Boot {
@@ -21,7 +32,7 @@ export function openBoot(step: Step, world: World, why: string): Boot {
     mac: target.boot.mac,
     serial: target.serial,
     openedAt: now,
-    endsAt: now + BOOT_LIFETIME_MS,
+    endsAt: now + lease.deadlineMs + BOOT_IDLE_MS,
   });
   const opened = boots.of(lease.job, target.device);
   if (!opened) throw failing("agent_defect", "The journal did not keep the boot that was opened.");

@@ -15,6 +15,7 @@ import {
   type Report,
 } from "../../../shared/protocol/agent.ts";
 import { errorText } from "../log.ts";
+import { keepBoot } from "./boots.ts";
 import { handlers as allHandlers } from "./handlers.ts";
 import { type HeldLease, holdLease } from "./leases.ts";
 import { failing, type Handler, type Handlers, type Step, Stopped, type World } from "./step.ts";
@@ -102,6 +103,7 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       await world.journal.durable();
       signal.throwIfAborted();
       const step = makeStep(hold, evidence);
+      keepBoot(lease, world);
       world.log.info(fields, "step started");
       end = asEnd(await invoke(step));
     } catch (error) {

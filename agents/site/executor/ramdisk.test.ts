@@ -56,6 +56,26 @@ it("keeps the boot of the same job when it is armed again, and closes another jo
   expect(w.world.journal.boots.byNonce(first)?.closedAt).not.toBeNull();
 });
 
+it("[A5] a boot outlives every attempt on its machine, however many and long they are, and ends by itself after the last", async () => {
+  const w = fakeWorld();
+  const nonce = await armed(w);
+  const HOUR = 3_600_000;
+  // Five tries of 90 minutes and the waits between them.
+  for (let tries = 0; tries < 5; tries++) {
+    const l = take(w, lease("ramdisk.await", { deadlineMs: 1.5 * HOUR, attemptMs: 1.5 * HOUR }));
+    await w.time.settle();
+    w.executor.revoked([l.id]);
+    await w.time.settle();
+    w.time.jump(1.5 * HOUR + 6 * HOUR);
+  }
+  expect((await w.get(`/boot/env.json?nonce=${nonce}`)).status).toBe(200);
+  w.time.jump(HOUR + 1);
+  expect((await w.get(`/boot/env.json?nonce=${nonce}`)).status).toBe(410);
+  const late = take(w, lease("ramdisk.await"));
+  await w.time.settle();
+  expect(report(w, late)).toMatchObject({ failure: { code: "boot_closed" } });
+});
+
 it("waits for the phone-home and needs no BMC call for it", async () => {
   const w = fakeWorld();
   const nonce = await armed(w);

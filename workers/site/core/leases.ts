@@ -37,7 +37,7 @@ import type { Tx } from "./tx.ts";
 import { isUnread } from "./unread.ts";
 
 /** After the deadline given to the agent, the coordinator waits this long for the agent's own report of it. */
-const DEADLINE_GRACE_MS = 60_000;
+export const DEADLINE_GRACE_MS = 60_000;
 /** For a step of a stored plan whose action this version no longer has. */
 const UNKNOWN_ACTION_S = 600;
 
