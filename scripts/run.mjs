@@ -8,6 +8,7 @@ const COMMANDS = {
   test: ["node_modules/vitest/vitest.mjs", "run"],
   sim: ["lab/simulation/main.ts"],
   "sim:mutants": ["lab/simulation/mutants-main.ts"],
+  "bench:coordinator": ["bench/coordinator/main.ts"],
 };
 
 const [name, ...rest] = process.argv.slice(2);
