@@ -15,7 +15,8 @@ export interface ActionFlags {
 }
 
 /** Facts that a later destructive step rests on. */
-export type Proof = "identity" | "drained" | "blank" | "port";
+export const proofs = ["identity", "drained", "blank", "port"] as const;
+export type Proof = (typeof proofs)[number];
 
 /** The typed contract between a workflow that plans a step and the executor that runs it. */
 export type Executor = "agent" | "cloud" | "human";

@@ -1,7 +1,9 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { type Proof, proofs } from "../../../shared/actions/action.ts";
+import { actions } from "../../../shared/actions/index.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
 import { JOB_LIMIT_MS, targetLimits } from "./limits.ts";
-import { wipe } from "./test-workflows.ts";
+import { across, wipe } from "./test-workflows.ts";
 import { World } from "./test-world.ts";
 
 const actor = "token:op";
@@ -219,6 +221,8 @@ it("a step left out before its turn does not let what is behind it overtake what
   const job = w.install([one]);
   w.do("job.skip", { job, device: one, step: "inventory", reason: "known", actor });
   expect(w.steps(job)["2:arm-netboot"]).toBe("blocked");
+  // [J3] It will never succeed, so nobody waits for it.
+  expect(w.ask("steps", { job })[2]?.waitingOn).toBe("the step identify to succeed");
   expect(ran(w).slice(0, 2)).toEqual(["identify", "arm-netboot"]);
 });
 
@@ -246,5 +250,39 @@ it("[J7][T2][T5] never leaves out what a later step rests on, acts, or moves the
   const wiping = w.do("job.create", { key: "w", body: "w", actor, plan: plan.id, hash }).job.id;
   expect(skip("identify", wiping)).toMatchObject({
     problem: { detail: "identify proves identity, and a later step that writes rests on it." },
+  });
+});
+
+describe("a step whose proof another machine's writing rests on", () => {
+  const two = [one, "srv00001"];
+  function approved(): { w: World; job: string } {
+    const w = new World(2, { workflows: [across] });
+    const { plan, hash } = w.do("plan.create", { workflow: "test.across", targets: two, params: {}, actor });
+    w.do("plan.approve", { plan: plan.id, hash, actor: "user:ann" });
+    return { w, job: w.do("job.create", { key: "a", body: "a", actor, plan: plan.id, hash }).job.id };
+  }
+  const skip = ({ w, job }: { w: World; job: string }, step: string) =>
+    w.refusal("job.skip", { job, device: one, step, reason: "", actor });
+
+  it("[J8][T5] is never left out, however many steps lie between", () => {
+    const made = approved();
+    expect(skip(made, "look")).toBe("skip_refused");
+    expect(skip(made, "again")).toBeUndefined();
+    expect(made.w.steps(made.job)).toEqual({
+      "0:look": "ready",
+      "1:again": "skipped",
+      "2:wait": "blocked",
+      "3:write": "blocked",
+    });
+  });
+
+  it.each(proofs)("[J8] whatever it proves: %s", (proof) => {
+    const spec: { proves?: Proof } = actions["bmc.accept"];
+    spec.proves = proof;
+    try {
+      expect(skip(approved(), "again")).toBe("skip_refused");
+    } finally {
+      delete spec.proves;
+    }
   });
 });

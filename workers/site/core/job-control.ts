@@ -8,10 +8,19 @@ import { type JobRow, jobRow, newestJobOf } from "./job-views.ts";
 import { takeLocks } from "./jobs.ts";
 import { JOB_LIMIT_MS, targetLimits } from "./limits.ts";
 import { move } from "./moves.ts";
-import { neverMet, readyMet } from "./needs.ts";
+import { dependents, neverMet, readyMet } from "./needs.ts";
 import { targetStaleness } from "./plans.ts";
 import { findDevice } from "./rows.ts";
-import { type StepRow, specOf, stepBody, stepsOf, type TargetRow, targetBody, targetsOf } from "./step-rows.ts";
+import {
+  type StepRow,
+  specOf,
+  stepBody,
+  stepsOf,
+  type TargetRow,
+  targetBody,
+  targetRow,
+  targetsOf,
+} from "./step-rows.ts";
 import { readyNext } from "./steps.ts";
 import type { Tx } from "./tx.ts";
 
@@ -126,7 +135,7 @@ export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Co
   if (!step) return tx.fail("skip_refused", `${targetBody(target).name} has no step ${named} in ${job}.`);
   const { name } = stepBody(step);
   if (!["blocked", "ready", "failed"].includes(step.state)) tx.fail("skip_refused", `${name} is ${step.state}.`);
-  const why = needed(step, steps);
+  const why = needed(tx, step);
   if (why !== undefined) tx.fail("skip_refused", `${name} ${why}.`);
   if (target.state === "failed") takeLocks(tx, job, [targetBody(target)]);
   if (target.state === "failed" || target.state === "waiting") {
@@ -143,13 +152,33 @@ export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Co
 }
 
 /** Why a step must run: its effect, its mark in the ledger, or its proof is what a later step rests on. */
-function needed(step: StepRow, steps: readonly StepRow[]): string | undefined {
+function needed(tx: Tx, step: StepRow): string | undefined {
   const body = stepBody(step);
   const spec = specOf(body);
   if (isDestructive(body) || body.writes || spec?.flags.reads !== true) return "does more than read";
   if (body.marks?.start || body.marks?.success) return "moves the device in the ledger";
-  const later = steps.map(stepBody).filter((s) => s.n > step.n);
-  if (spec.proves !== undefined && later.some((s) => isDestructive(s) || s.writes))
-    return `proves ${spec.proves}, and a later step that writes rests on it`;
-  return undefined;
+  if (spec.proves === undefined) return undefined;
+  const later = laterThan(tx, step).map(stepBody);
+  return later.some((s) => isDestructive(s) || s.writes)
+    ? `proves ${spec.proves}, and a later step that writes rests on it`
+    : undefined;
+}
+
+/** All that could rest on a step: what comes after it in its own target, and in others from where they need that. */
+function laterThan(tx: Tx, step: StepRow): StepRow[] {
+  const from = new Map<string, number>();
+  const later = new Map<number, StepRow>();
+  const open = [step];
+  for (let next = open.pop(); next; next = open.pop()) {
+    const { device, n } = next;
+    const target = targetRow(tx.sql, step.job, device);
+    if (!target || (from.get(device) ?? Number.POSITIVE_INFINITY) <= n) continue;
+    from.set(device, n);
+    for (const own of stepsOf(tx.sql, target).filter((s) => s.n >= n)) {
+      later.set(own.n, own);
+      open.push(...dependents(tx, own));
+    }
+  }
+  later.delete(step.n);
+  return [...later.values()];
 }

@@ -108,14 +108,21 @@ function pausedWords(job: JobRow): string | undefined {
     : undefined;
 }
 
-/** The needs that are not done, those of other targets with their names. */
-function needsWaitingOn(sql: Sql, step: StepRow): string {
-  const open = stepBody(step).needs.flatMap((n) => {
+/** The needs that are not done; for one that was left out, its own. */
+const openNeeds = (sql: Sql, step: StepRow): StepRow[] =>
+  stepBody(step).needs.flatMap((n) => {
     const need = stepRow(sql, step.job, n);
     if (!need || need.state === "succeeded") return [];
-    const target = need.device === step.device ? undefined : targetRow(sql, step.job, need.device);
-    return [`${stepBody(need).name}${target ? ` of ${targetBody(target).name}` : ""}`];
+    return need.state === "skipped" ? openNeeds(sql, need) : [need];
   });
+
+/** What a blocked step waits for: the steps that it needs, those of other targets with their names. */
+function needsWaitingOn(sql: Sql, step: StepRow): string {
+  const names = openNeeds(sql, step).map((need) => {
+    const target = need.device === step.device ? undefined : targetRow(sql, step.job, need.device);
+    return `${stepBody(need).name}${target ? ` of ${targetBody(target).name}` : ""}`;
+  });
+  const open = [...new Set(names)];
   // With none left it waits for what its machine waits for: a person.
   const waitingOn = open.length > 0 ? null : targetRow(sql, step.job, step.device)?.waiting_on;
   return waitingOn ?? `the step ${open.join(" and ")} to succeed`;

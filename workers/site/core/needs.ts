@@ -54,7 +54,7 @@ function readyIfMet(tx: Tx, step: StepRow): void {
 }
 
 /** Steps of other targets that need this one. */
-const dependents = (tx: Tx, { job, n }: StepRow): StepRow[] =>
+export const dependents = (tx: Tx, { job, n }: StepRow): StepRow[] =>
   tx.sql.all<StepRow>(
     "SELECT s.* FROM step_need d JOIN step s ON s.job = d.job AND s.n = d.n WHERE d.job = ? AND d.need = ?",
     job,

@@ -109,6 +109,42 @@ export const wipe = (approvals: number, name = "test.wipe"): Workflow => ({
   },
 });
 
+/** One machine is looked at; another one is written over once that was done, in the end. */
+export const across: Workflow = {
+  ...common,
+  name: "test.across",
+  title: "Write over one machine after a look at another",
+  plan(input) {
+    const [looked, written] = input.devices;
+    const image = input.images[0];
+    const medium = written && targetOf(written).media.find((m) => m.chosen);
+    if (!looked || !written || !medium || !image) throw new Error("two machines, please");
+    const drafts: Draft[] = [
+      step({ target: looked.id, name: "look", action: "bmc.identify", params: {}, ...words }),
+      {
+        ...step({ target: looked.id, name: "again", action: "bmc.accept", params: {}, ...words }),
+        needs: [named(looked.id, "look")],
+      },
+      {
+        ...step({ target: written.id, name: "wait", action: "bmc.accept", params: {}, ...words }),
+        needs: [named(looked.id, "again")],
+      },
+      {
+        ...step({
+          target: written.id,
+          name: "write",
+          action: "ramdisk.writeImage",
+          params: { medium: { medium: medium.id, serial: medium.serial, sizeBytes: medium.sizeBytes }, image },
+          destructive: true,
+          ...words,
+        }),
+        needs: [named(written.id, "wait")],
+      },
+    ];
+    return ok(planOf(input, drafts, { workflow: "test.across", mode: "wipe", approvals: 1 }));
+  },
+};
+
 /** A plan that breaks a rule: what `spoil` makes of the steps of one machine. */
 export const broken = (name: string, spoil: (steps: PlanStep[]) => PlanStep[]): Workflow => ({
   ...common,
