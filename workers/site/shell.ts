@@ -84,11 +84,34 @@ export class SiteShell {
     }
   }
 
-  /** All that is due: timers, the permit, the outbox. True when more of the outbox is waiting than one alarm takes. */
+  /**
+   * All that is due: timers, the permit, the outbox. True when more of the outbox is waiting than one alarm takes. A
+   * defect in one of them is told at the end, and holds up none of the others.
+   */
   async #workOff(): Promise<boolean> {
-    this.#applyInAlarm("tick", {});
-    await this.#renewPermit();
-    const more = await drainOutbox({
+    const defects: unknown[] = [];
+    let more = false;
+    const parts = [
+      () => this.#applyInAlarm("tick", {}),
+      () => this.#renewPermit(),
+      async () => {
+        more = await this.#drain();
+      },
+      () => this.#giveBackPermit(),
+    ];
+    for (const part of parts) {
+      try {
+        await part();
+      } catch (cause) {
+        defects.push(cause);
+      }
+    }
+    if (defects.length > 0) throw defects[0];
+    return more;
+  }
+
+  #drain(): Promise<boolean> {
+    return drainOutbox({
       next: (limit) => this.query("outbox.next", { limit }),
       drop: () => this.query("outbox.drop", {}),
       forget: (site) => this.#on.forget(site),
@@ -98,8 +121,6 @@ export class SiteShell {
       delivered: (entries, rows) => this.#applyInAlarm("outbox.delivered", { entries, rows }),
       failed: (entries, reason, outage) => this.#applyInAlarm("outbox.failed", { entries, reason, outage }),
     });
-    await this.#giveBackPermit();
-    return more;
   }
 
   /** As `apply`, but leaves the alarm alone: what the alarm itself does next, or cannot do now, it arms for at its end. */

@@ -29,6 +29,9 @@ export function capsOf(sql: Sql): Required<AtOnce> {
 
 type Counted = Pick<StepRow, "action" | "disruptive">;
 
+const placeOf = (places: number, kind: string): string =>
+  `a free place: ${places} ${kind}${places === 1 ? "step is" : "steps are"} at work at the site`;
+
 /** The places at a site at one moment. A lost attempt keeps its place until it was read: it may still be in a call. */
 export class Places {
   readonly #caps: Required<AtOnce>;
@@ -53,9 +56,8 @@ export class Places {
   /** The full cap that keeps a step from starting, in words; undefined if there is a place for it. */
   full({ action, disruptive }: Counted): string | undefined {
     const { steps: inAll, disruptive: disrupting, actions } = this.#caps;
-    if (this.#steps >= inAll) return `a free place: ${inAll} steps are at work at the site`;
-    if (disruptive === 1 && this.#disruptive >= disrupting)
-      return `a free place: ${disrupting} disruptive step${disrupting === 1 ? " is" : "s are"} at work at the site`;
+    if (this.#steps >= inAll) return placeOf(inAll, "");
+    if (disruptive === 1 && this.#disruptive >= disrupting) return placeOf(disrupting, "disruptive ");
     const own = actions[action];
     if (own !== undefined && (this.#actions.get(action) ?? 0) >= own)
       return `a free place: ${own} × ${action} are at work at the site`;
