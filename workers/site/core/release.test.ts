@@ -142,6 +142,23 @@ describe("the release", () => {
     expect(firstBreak(w.ask("ledger", { after: 0, limit: 10_000 }), sha256)).toBeUndefined();
   });
 
+  it("[J4] leaves a machine that was written after the export `failed` and not `planned`, where it cannot be read", () => {
+    const { old, lines, attempts } = drill();
+    const job = attempts[0]?.job ?? "";
+    const write = old.ask("steps", { job }).find((s) => s.name === "write-image")?.n ?? 0;
+    const [first] = attempts;
+    if (!first) throw new Error("no attempt");
+    const w = restored(lines, old);
+    tell(w, [...attempts, { ...first, lease: "lse_write", epoch: 90, step: write, outcome: "succeeded" }]);
+    release(w);
+    w.permit();
+    w.work(({ resolve }) =>
+      resolve ? { outcome: "failed", failure: { code: "boot_closed", detail: "its boot has ended" } } : {},
+    );
+    expect(w.ask("job", { job }).targets[0]).toMatchObject({ state: "failed", failure: { code: "boot_closed" } });
+    expect(w.state("srv00000")).toBe("failed");
+  });
+
   it("holds a device back on which unknown work was done, until an audit has read it", () => {
     const { old, lines, attempts } = drill();
     old.install(["srv00001"], "later");

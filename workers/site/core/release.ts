@@ -14,7 +14,7 @@ import { ledgerHead, record } from "./ledger.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { deviceById } from "./rows.ts";
 import { siteView } from "./site.ts";
-import { OPEN_STEPS, type StepRow, stepRow } from "./step-rows.ts";
+import { OPEN_STEPS, type StepRow, stepBody, stepRow } from "./step-rows.ts";
 import { loseStep } from "./steps.ts";
 import { hashAt, type ToldAgent } from "./told.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
@@ -103,6 +103,9 @@ function resolve(tx: Tx): StepRow[] {
   for (const attempt of newestFirst(tx)) {
     const step = stepRow(tx.sql, attempt.job, attempt.step);
     if (!step || !isNewer(step, attempt) || isFinal.step(step.state)) continue;
+    // A target that ends without success must not count as one on which nothing was written.
+    if (stepBody(step).writes)
+      tx.sql.run("UPDATE job_target SET wrote = 1 WHERE job = ? AND device = ?", step.job, step.device);
     if ([...open, ...newer].some((s) => s.job === step.job && s.n === step.n)) continue;
     newer.push(step);
     // What waits for another step is marked: its first attempt will read, too.
