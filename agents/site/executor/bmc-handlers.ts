@@ -6,6 +6,7 @@ import { checkIdentity, readSystem } from "../bmc/redfish.ts";
 import { bootKey } from "../netboot/machines.ts";
 import { ensureBoot } from "./ensure-boot.ts";
 import { ensurePower } from "./ensure-power.ts";
+import { IN_SERVICE } from "./served.ts";
 import type { Handlers } from "./step.ts";
 
 /** Differences told in a failure; all of them are in the evidence. */
@@ -93,7 +94,7 @@ export const bmcHandlers: Pick<
     const now = world.clock.now();
     world.journal.transact(() => {
       machines.markInService(target, now);
-      if (boot) boots.close(boot.id, now, "in service");
+      if (boot) boots.close(boot.id, now, IN_SERVICE);
     });
     await world.journal.durable();
     if (boot) {

@@ -18,6 +18,7 @@ import { errorText } from "../log.ts";
 import { keepBoot } from "./boots.ts";
 import { handlers as allHandlers } from "./handlers.ts";
 import { type HeldLease, holdLease } from "./leases.ts";
+import { readServed } from "./served.ts";
 import { failing, type Handler, type Handlers, type Step, Stopped, type World } from "./step.ts";
 
 export interface Executor {
@@ -105,7 +106,7 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       const step = makeStep(hold, evidence);
       keepBoot(lease, world);
       world.log.info(fields, "step started");
-      end = asEnd(await invoke(step));
+      end = asEnd((await readServed(step, world)) ?? (await invoke(step)));
     } catch (error) {
       end = thrown(error, fields);
     } finally {
