@@ -47,7 +47,11 @@ async function workers(): Promise<TestProjectConfiguration> {
       cloudflareTest({
         wrangler: { configPath: "./wrangler.toml" },
         miniflare: {
-          bindings: { TEST_MIGRATIONS: await readD1Migrations("migrations"), TEST_PAST_FLEETS: pastFleets() },
+          bindings: {
+            TEST_MIGRATIONS: await readD1Migrations("migrations"),
+            TEST_PAST_FLEETS: pastFleets(),
+            TURNUP_FUZZ: process.env.TURNUP_FUZZ ?? "",
+          },
         },
       }),
     ],

@@ -1,8 +1,8 @@
-/** Size, encoding and nesting of a body, judged before anything parses it or asks who sent it (S4). */
+/** Size, encoding and shape of a body, judged before anything parses it or asks who sent it (S4). */
 import type { MiddlewareHandler } from "hono";
 import { TurnupError } from "../../shared/errors.ts";
 import { SYNC_MAX_BYTES } from "../../shared/protocol/agent.ts";
-import { MAX_BODY, MAX_DEPTH, MAX_DOCUMENT, MIB, tooDeep } from "./input.ts";
+import { jsonFault, MAX_BODY, MAX_DOCUMENT, MIB } from "./input.ts";
 import type { AppEnv } from "./route.ts";
 
 /** Paths that take more than others: whole files, and the exchange for all machines of a site. */
@@ -19,8 +19,8 @@ export const bounded: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     throw new TurnupError({ code: "unsupported_media_type", detail: "The body comes packed; send it as it is." });
   const text = await readText(c.req.raw.body, most);
-  if (tooDeep(text))
-    throw new TurnupError({ code: "bad_request", detail: `The JSON nests deeper than ${MAX_DEPTH} levels.` });
+  const fault = jsonFault(text);
+  if (fault !== undefined) throw new TurnupError({ code: "bad_request", detail: fault });
   // Where the context keeps a body that was read: whoever asks for it next is given this one.
   Object.assign(c.req.bodyCache, { text: Promise.resolve(text) });
   return next();

@@ -1,14 +1,40 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { faultsOf, MAX_DEPTH, PageQuery, Ref, tooDeep } from "./input.ts";
+import { faultsOf, jsonFault, MAX_DEPTH, PageQuery, Ref } from "./input.ts";
 
-describe("[S4] nesting", () => {
-  it("is told from the text, brackets inside strings not counted", () => {
-    expect(tooDeep("[".repeat(MAX_DEPTH) + "]".repeat(MAX_DEPTH))).toBe(false);
-    expect(tooDeep("[".repeat(MAX_DEPTH + 1))).toBe(true);
-    expect(tooDeep(JSON.stringify({ text: `"${"[{".repeat(500)}\\` }))).toBe(false);
-    expect(tooDeep("[]".repeat(1000))).toBe(false);
-    expect(tooDeep('{"a":'.repeat(MAX_DEPTH + 1))).toBe(true);
+describe("[S4] JSON that is unfit", () => {
+  const deep = `The JSON nests deeper than ${MAX_DEPTH} levels.`;
+  const twice = (key: string) => `The JSON has the key ${key} twice in one object.`;
+
+  it.each<[string, string, string | undefined]>([
+    ["as deep as allowed", "[".repeat(MAX_DEPTH) + "]".repeat(MAX_DEPTH), undefined],
+    ["one level deeper", "[".repeat(MAX_DEPTH + 1), deep],
+    ["deeper by objects", '{"a":'.repeat(MAX_DEPTH + 1), deep],
+    ["brackets inside of strings", JSON.stringify({ text: `"${"[{".repeat(500)}\\` }), undefined],
+    ["many brackets side by side", "[]".repeat(1000), undefined],
+    ["a key twice", '{"a":1,"b":2,"a":3}', twice("a")],
+    ["a key twice, far inside", '{"a":[{"b":{"c":1, "c" : 2}}]}', twice("c")],
+    ["a key twice, once escaped", '{"a":1,"\\u0061":2}', twice("a")],
+    ["a key once in each of many objects", '{"a":{"a":1},"b":[{"a":1},{"a":2}]}', undefined],
+    ["a value that is a key elsewhere", '{"a":"b","b":"a","c":["a","a"]}', undefined],
+    ["a key that ends in an escape", '{"a\\"":1,"a":2}', undefined],
+    ["the prototype", '{"params":{"__proto__":{"x":1}}}', "The JSON has the key __proto__, which names nothing here."],
+    ["the prototype, escaped", '{"__pr\\u006fto__":1}', "The JSON has the key __proto__, which names nothing here."],
+    ["the prototype as a value", '{"a":"__proto__"}', undefined],
+    ["an open string", '{"a', undefined],
+    ["an escape at the end", '{"a\\', undefined],
+    ["a bad escape in a key", '{"\\x":1}', undefined],
+    ["nothing", "", undefined],
+    ["too many ends", "]]}", undefined],
+  ])("%s", (_, text, fault) => {
+    expect(jsonFault(text)).toBe(fault);
+  });
+
+  it("is none of what JSON.stringify writes, whatever the value", () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 10 }), (text) => text.includes("__proto__") || jsonFault(text) === undefined),
+    );
   });
 });
 

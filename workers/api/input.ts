@@ -8,22 +8,52 @@ export const MAX_BODY = 2 ** 20;
 export const MAX_DOCUMENT = 32 * MIB;
 export const MAX_DEPTH = 40;
 
-/** Whether brackets nest deeper than allowed, told from the text alone, before anything recurses over it. */
-export function tooDeep(text: string, max = MAX_DEPTH): boolean {
-  let depth = 0;
-  let quoted = false;
+/**
+ * What makes JSON unfit before anything recurses over it or believes it, told from the text alone: nesting without end,
+ * a key that is said twice (one reader takes the first, another the last), and `__proto__`. Undefined: none of it.
+ */
+export function jsonFault(text: string, max = MAX_DEPTH): string | undefined {
+  /** The keys of each object that is open; null for a list. */
+  const open: (Set<string> | null)[] = [];
   for (let i = 0; i < text.length; i++) {
     const c = text.charCodeAt(i);
-    if (quoted) {
-      if (c === 92) i += 1;
-      else if (c === 34) quoted = false;
-    } else if (c === 34) quoted = true;
-    else if (c === 91 || c === 123) {
-      depth += 1;
-      if (depth > max) return true;
-    } else if (c === 93 || c === 125) depth -= 1;
+    if (c === QUOTE) {
+      const from = i + 1;
+      let escaped = false;
+      for (i = from; i < text.length && text.charCodeAt(i) !== QUOTE; i++) {
+        if (text.charCodeAt(i) !== BACKSLASH) continue;
+        escaped = true;
+        i += 1;
+      }
+      const keys = open.at(-1);
+      if (!keys || !isKey(text, i + 1)) continue;
+      const key = escaped ? unescaped(text.slice(from, i)) : text.slice(from, i);
+      if (key === "__proto__") return "The JSON has the key __proto__, which names nothing here.";
+      if (keys.has(key)) return `The JSON has the key ${key.slice(0, 64)} twice in one object.`;
+      keys.add(key);
+    } else if (c === LIST || c === OBJECT) {
+      if (open.length === max) return `The JSON nests deeper than ${max} levels.`;
+      open.push(c === OBJECT ? new Set() : null);
+    } else if (c === LIST_END || c === OBJECT_END) open.pop();
   }
-  return false;
+  return undefined;
+}
+const [QUOTE, BACKSLASH, LIST, OBJECT, LIST_END, OBJECT_END] = [34, 92, 91, 123, 93, 125];
+
+/** In JSON a string before a colon is a key, and nothing else is. */
+function isKey(text: string, at: number): boolean {
+  let i = at;
+  while (text.charCodeAt(i) <= 32) i += 1;
+  return text.charCodeAt(i) === 58;
+}
+
+function unescaped(inner: string): string {
+  try {
+    return JSON.parse(`"${inner}"`) as string;
+  } catch {
+    // No JSON, as whoever parses it next will say.
+    return inner;
+  }
 }
 
 /** What zod found, as faults with JSON pointers. Of a choice, the faults of the form that was nearest are told. */
