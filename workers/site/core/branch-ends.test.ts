@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Lease } from "../../../shared/protocol/agent.ts";
-import { broken, rack } from "./test-workflows.ts";
+import { rack, staggered } from "./test-workflows.ts";
 import { World } from "./test-world.ts";
 
 const names = ["srv00000", "srv00001"];
@@ -34,18 +34,16 @@ it("[J10] while a machine waits for a person none of its branches goes on, nor r
   expect(w.ask("job", { job }).state).toBe("succeeded");
 });
 
-/** The second machine's `b` needs the first one's `a`; its own `a` needs nothing. */
-const across = broken("test.across", (steps) => steps.map((s) => (s.n === 3 ? { ...s, needs: [0] } : s)));
-const acrossWorld = () => {
-  const w = new World(2, { workflows: [across] });
-  const job = w.start("test.across", names);
+const staggeredWorld = () => {
+  const w = new World(2, { workflows: [staggered] });
+  const job = w.start("test.staggered", names);
   const leases = w.sync().leases;
   const of = (name: string, over = {}) => leases.filter((l) => at(l) === name).map((l) => w.report(l, over));
   return { w, job, of, holding: leases.map((l) => l.id) };
 };
 
 it("[J10] a machine that waits for a person begins no branch that another machine has made ready", () => {
-  const { w, job, of, holding } = acrossWorld();
+  const { w, job, of, holding } = staggeredWorld();
   w.sync({ reports: of("srv00001 a", failing("disk_not_blank")), holding, free: 0 });
   w.sync({ reports: of("srv00000 a"), free: 0 });
   expect(w.sync().leases.map(at)).toEqual(["srv00000 b"]);
@@ -55,7 +53,7 @@ it("[J10] a machine that waits for a person begins no branch that another machin
 });
 
 it("[J6] a step at work is let to its end, whatever ends its machine's other branch", () => {
-  const { w, job, of, holding } = acrossWorld();
+  const { w, job, of, holding } = staggeredWorld();
   w.sync({ reports: of("srv00000 a", failing("identity_mismatch")), holding, free: 0 });
   // The second machine cannot succeed any more, and a person leaves out the very step that could not.
   w.do("job.skip", { job, device: "srv00001", step: "b", reason: "", actor: "token:t" });
@@ -74,4 +72,17 @@ it("[J6] also when that branch found no agent in time", () => {
   expect(looks().map((s) => `${s.name} ${s.state}`)).toEqual(["identify leased", "power blocked", "look failed"]);
   w.sync({ reports: [w.report(held)] });
   expect(w.ask("job", { job }).targets[1]).toMatchObject({ state: "failed", failure: { code: "agent_silent" } });
+});
+
+it("[J10] what a machine did before it ended is done, also for a machine that waits for it alone", () => {
+  const w = new World(3, { workflows: [staggered] });
+  const job = w.start("test.staggered", [...names, "srv00002"]);
+  const { leases } = w.sync();
+  const [first, second, third] = leases;
+  if (!first || !second || !third) throw new Error("no lease");
+  w.sync({ reports: [w.report(third)], holding: leases.map((l) => l.id), free: 0 });
+  // The second machine can only fail from now on, but the step that the third one waits for is at work.
+  w.sync({ reports: [w.report(first, failing("identity_mismatch"))], holding: [second.id], free: 0 });
+  expect(w.sync({ reports: [w.report(second)] }).leases.map(at)).toEqual(["srv00002 b"]);
+  expect(w.ask("job", { job }).targets.map((t) => t.state)).toEqual(["failed", "failed", "running"]);
 });

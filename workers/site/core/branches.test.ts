@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
-import { broken, rack } from "./test-workflows.ts";
+import { rack, relay } from "./test-workflows.ts";
 import { World } from "./test-world.ts";
 
 const names = ["srv00000", "srv00001", "srv00002"];
@@ -134,11 +134,6 @@ it("[J10] a retry of one machine is refused when it would wait in vain for anoth
   w.work();
   expect(w.ask("job", { job }).state).toBe("succeeded");
 });
-
-/** Each machine after the one before it. */
-const relay = broken("test.relay", (steps) =>
-  steps.map((s) => (s.name === "a" && s.n > 0 ? { ...s, needs: [s.n - 1] } : s)),
-);
 
 it("[J10] a step left out stands for what it needs: who waits for it ends when that can no longer come", () => {
   const w = new World(2, { workflows: [relay] });

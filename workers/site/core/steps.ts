@@ -98,13 +98,13 @@ function recordWrite(tx: Tx, step: StepRow, result: unknown, actor: string): voi
   });
 }
 
-/** Steps whose needs are met become ready; with none left the target has succeeded. */
+/** Steps whose needs are met become ready, those of other targets whatever becomes of this one; with none left it has succeeded. */
 export function readyNext(tx: Tx, done: StepRow): void {
   const target = targetRow(tx.sql, done.job, done.device);
   if (!target) return;
   const end = ending(tx, target);
-  if (end) return endWhenStill(tx, target, end.state, end.failure);
   readyAfter(tx, done, target);
+  if (end) return endWhenStill(tx, target, end.state, end.failure);
   if (allDone(tx.sql, target)) endTarget(tx, target, "succeeded", null);
 }
 

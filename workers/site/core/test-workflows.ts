@@ -162,3 +162,13 @@ export const broken = (name: string, spoil: (steps: PlanStep[]) => PlanStep[]): 
     return ok({ ...plan, steps: spoil(plan.steps) });
   },
 });
+
+/** Each machine after the one before it. */
+export const relay = broken("test.relay", (steps) =>
+  steps.map((s) => (s.name === "a" && s.n > 0 ? { ...s, needs: [s.n - 1] } : s)),
+);
+
+/** Branches without a link between them: a machine's `a` needs nothing, its `b` the `a` of the machine before it. */
+export const staggered = broken("test.staggered", (steps) =>
+  steps.map((s) => (s.name === "b" && s.n > 1 ? { ...s, needs: [s.n - 3] } : s)),
+);
