@@ -3,6 +3,7 @@ import type { Failure } from "../../../shared/model/job.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
 import {
+  isWaiting,
   type StepRow,
   stepBody,
   stepRow,
@@ -11,6 +12,8 @@ import {
   type TargetRow,
   targetBody,
   targetRow,
+  type UndoneStep,
+  undoneOf,
 } from "./step-rows.ts";
 import type { Tx } from "./tx.ts";
 
@@ -29,32 +32,42 @@ function isDone(tx: Tx, job: string, n: number): boolean {
   return step ? stepBody(step).needs.every((need) => isDone(tx, job, need)) : state === "succeeded";
 }
 
-/** A step is done: what waited for it, and for nothing else any more, becomes ready, in its target and in others. */
-export function readyAfter(tx: Tx, done: StepRow, target: TargetRow): void {
-  readyMet(tx, target);
-  const ends = [done, ...stepsIn(tx.sql, target, "skipped")];
-  for (const end of ends) for (const step of waitingFor(tx, end)) readyIfMet(tx, step);
+/**
+ * A step is done, or was left out: what waited for it, and for nothing else any more, becomes ready, in its target and in
+ * others. Returns whether the target has nothing left to do.
+ */
+export function readyAfter(tx: Tx, done: StepRow, target: TargetRow): boolean {
+  const undone = readyMet(tx, target);
+  const skipped = undone.filter((step) => step.state === "skipped");
+  for (const { n } of [done, ...skipped])
+    for (const step of waitingFor(tx, { job: done.job, n }))
+      if (step.state === "blocked" && stepBody(step).needs.every((need) => isDone(tx, step.job, need)))
+        makeReady(tx, step);
+  return skipped.length === undone.length;
 }
 
-/** All blocked steps of the target whose needs are met become ready. */
-export function readyMet(tx: Tx, target: TargetRow): void {
-  for (const step of stepsIn(tx.sql, target, "blocked")) readyIfMet(tx, step);
+/** All blocked steps of the target whose needs are met become ready. Returns its steps that were not done before. */
+export function readyMet(tx: Tx, target: TargetRow): UndoneStep[] {
+  const undone = undoneOf(tx.sql, target);
+  const own = new Map(undone.map((step) => [step.n, step]));
+  const isMet = (need: number): boolean => {
+    const step = own.get(need);
+    if (step === undefined) return isDone(tx, target.job, need);
+    return step.state === "skipped" && step.needs.every(isMet);
+  };
+  for (const { n, state, needs } of undone)
+    if (state === "blocked" && needs.every(isMet)) makeReady(tx, { ...target, n });
+  return undone;
 }
 
-function readyIfMet(tx: Tx, step: StepRow): void {
-  if (step.state !== "blocked" || !stepBody(step).needs.every((n) => isDone(tx, step.job, n))) return;
+function makeReady(tx: Tx, { job, device, n }: Pick<StepRow, "job" | "device" | "n">): void {
   // Its target goes on when a person has decided.
-  if (targetRow(tx.sql, step.job, step.device)?.state === "waiting") return;
-  tx.sql.run(
-    "UPDATE step SET state = 'ready', at = ?1, ready_at = ?1 WHERE job = ?2 AND n = ?3",
-    tx.now,
-    step.job,
-    step.n,
-  );
+  if (isWaiting(tx.sql, job, device)) return;
+  tx.sql.run("UPDATE step SET state = 'ready', at = ?1, ready_at = ?1 WHERE job = ?2 AND n = ?3", tx.now, job, n);
 }
 
 /** Steps of other targets that need this one. */
-export const dependents = (tx: Tx, { job, n }: StepRow): StepRow[] =>
+export const dependents = (tx: Tx, { job, n }: Pick<StepRow, "job" | "n">): StepRow[] =>
   tx.sql.all<StepRow>(
     "SELECT s.* FROM step_need d JOIN step s ON s.job = d.job AND s.n = d.n WHERE d.job = ? AND d.need = ?",
     job,
@@ -62,7 +75,7 @@ export const dependents = (tx: Tx, { job, n }: StepRow): StepRow[] =>
   );
 
 /** Open steps of other targets that wait for this one, directly or for one of their own that was left out. */
-function waitingFor(tx: Tx, step: StepRow): StepRow[] {
+function waitingFor(tx: Tx, step: Pick<StepRow, "job" | "n">): StepRow[] {
   const left = (skipped: StepRow): StepRow[] => {
     const target = targetRow(tx.sql, skipped.job, skipped.device);
     const own = target ? stepsOf(tx.sql, target).filter((s) => stepBody(s).needs.includes(skipped.n)) : [];

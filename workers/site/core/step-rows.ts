@@ -91,10 +91,27 @@ export const stepsIn = (sql: Sql, t: TargetRow, state: StepState) =>
 export const isBusy = (sql: Sql, t: TargetRow, beside = -1) =>
   sql.get(`SELECT 1 ${OF_TARGET} AND n <> ? AND state IN ('leased', 'running') LIMIT 1`, ...ofTarget(t), beside) !==
   undefined;
-/** Whether every step of the target is done or was left out. */
-export const allDone = (sql: Sql, t: TargetRow) =>
-  sql.get(`SELECT 1 ${OF_TARGET} AND state NOT IN ('succeeded', 'skipped') LIMIT 1`, ...ofTarget(t)) === undefined;
+
+/** A step that is not done, in short: what it needs is told of one that is blocked or was left out, and empty of others. */
+export interface UndoneStep {
+  n: number;
+  state: StepState;
+  needs: number[];
+}
+/** The target's steps that are not done. Whole rows would be most of what a report costs, as it asks for them each time. */
+export const undoneOf = (sql: Sql, t: TargetRow): UndoneStep[] =>
+  sql
+    .all<{ n: number; state: StepState; needs: string | null }>(
+      `SELECT n, state, CASE WHEN state IN ('blocked', 'skipped') THEN body -> '$.needs' END AS needs
+         ${OF_TARGET} AND state <> 'succeeded' ORDER BY n`,
+      ...ofTarget(t),
+    )
+    .map(({ needs, ...step }) => ({ ...step, needs: needs === null ? [] : (JSON.parse(needs) as number[]) }));
+
 export const targetRow = (sql: Sql, job: string, device: string) =>
   sql.get<TargetRow>("SELECT * FROM job_target WHERE job = ? AND device = ?", job, device);
 export const targetsOf = (sql: Sql, job: string) =>
   sql.all<TargetRow>("SELECT * FROM job_target WHERE job = ? ORDER BY ord", job);
+/** Whether the target waits for a person. */
+export const isWaiting = (sql: Sql, job: string, device: string): boolean =>
+  sql.get("SELECT 1 FROM job_target WHERE job = ? AND device = ? AND state = 'waiting'", job, device) !== undefined;

@@ -3,11 +3,12 @@ import type { ActionSpec } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
 import type { Millis, Random } from "../../../shared/deps.ts";
 import type { Failure } from "../../../shared/model/job.ts";
+import type { PlanStep } from "../../../shared/model/plan.ts";
 import { EVIDENCE_MAX_CHARS, RESULT_MAX_CHARS, type Report } from "../../../shared/protocol/agent.ts";
 import { record } from "./ledger.ts";
 import { move } from "./moves.ts";
 import { readyAfter } from "./needs.ts";
-import { allDone, type StepRow, specOf, stepBody, stepRow, targetRow } from "./step-rows.ts";
+import { type StepRow, specOf, stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { ending, endTarget, endWhenStill, failTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
@@ -30,23 +31,42 @@ export const LONGEST_BACKOFF_MS =
 
 /** Applies a report to the step whose lease it carries. */
 export function applyReport(tx: Tx, step: StepRow, report: Report): void {
+  const failure = report.outcome === "succeeded" ? unfit(stepBody(step), report.result) : report.failure;
+  if (report.outcome === "succeeded" && !failure) return succeed(tx, step, report);
   tx.sql.run(
     "UPDATE step SET started_at = ?, finished_at = ?, evidence = ? WHERE job = ? AND n = ?",
     report.startedAt,
     report.finishedAt,
-    report.evidence ? shown(report.evidence) : null,
+    evidenceOf(report),
     step.job,
     step.n,
   );
-  if (report.outcome === "succeeded") return succeed(tx, step, report.result);
-  if (report.outcome === "failed")
-    return failStep(
-      tx,
-      step,
-      report.failure ?? { code: "agent_defect", detail: "The agent reported a failure without saying which." },
-    );
-  return loseStep(tx, step, "the agent cannot say how the attempt ended");
+  if (report.outcome === "unknown") return loseStep(tx, step, "the agent cannot say how the attempt ended");
+  const unsaid = { code: "agent_defect", detail: "The agent reported a failure without saying which." } as const;
+  failStep(tx, step, failure ?? unsaid);
 }
+
+/** Why a result cannot be taken for that of a success; undefined if it can. */
+function unfit(body: PlanStep, result: unknown): Failure | undefined {
+  const { length } = textOf(result);
+  // S4: a row holds 2 MB, and what does not fit into one must not be sent again for ever.
+  if (length > RESULT_MAX_CHARS)
+    return {
+      code: "agent_defect",
+      detail: `The result of ${body.action} has ${length} characters; its contract has at most ${RESULT_MAX_CHARS}.`,
+    };
+  const checked = specOf(body)?.result.safeParse(result);
+  return checked && !checked.success
+    ? {
+        code: "agent_defect",
+        detail: `The result of ${body.action} does not fit its contract: ${checked.error.issues[0]?.path.join(".")}`,
+      }
+    : undefined;
+}
+
+const textOf = (result: unknown): string => JSON.stringify(result ?? null);
+
+const evidenceOf = ({ evidence }: Report): string | null => (evidence ? shown(evidence) : null);
 
 /** Evidence is for people: of more than a step may keep, the beginning. */
 function shown(evidence: Record<string, unknown>): string {
@@ -54,34 +74,24 @@ function shown(evidence: Record<string, unknown>): string {
   return text.length <= EVIDENCE_MAX_CHARS ? text : JSON.stringify({ cut: text.slice(0, EVIDENCE_MAX_CHARS / 2) });
 }
 
-function succeed(tx: Tx, step: StepRow, result: unknown): void {
+/** All that the report says is one row written (C4). */
+function succeed(tx: Tx, step: StepRow, report: Report): void {
   const body = stepBody(step);
-  const text = JSON.stringify(result ?? null);
-  // S4: a row holds 2 MB, and what does not fit into one must not be sent again for ever.
-  if (text.length > RESULT_MAX_CHARS) {
-    return failStep(tx, step, {
-      code: "agent_defect",
-      detail: `The result of ${body.action} has ${text.length} characters; its contract has at most ${RESULT_MAX_CHARS}.`,
-    });
-  }
-  const checked = specOf(body)?.result.safeParse(result);
-  if (checked && !checked.success) {
-    return failStep(tx, step, {
-      code: "agent_defect",
-      detail: `The result of ${body.action} does not fit its contract: ${checked.error.issues[0]?.path.join(".")}`,
-    });
-  }
   tx.sql.run(
-    "UPDATE step SET state = 'succeeded', at = NULL, ended_at = ?, result = ?, failure = NULL WHERE job = ? AND n = ?",
+    `UPDATE step SET state = 'succeeded', at = NULL, ended_at = ?, result = ?, failure = NULL, started_at = ?, finished_at = ?,
+       evidence = ? WHERE job = ? AND n = ?`,
     tx.now,
-    text,
+    textOf(report.result),
+    report.startedAt,
+    report.finishedAt,
+    evidenceOf(report),
     step.job,
     step.n,
   );
   tx.event(step.job, "step.succeeded", { device: step.device, step: body.name });
   const actor = `agent:${step.agent}`;
   for (const mark of body.marks?.success ?? []) move(tx, mark, { actor, job: step.job });
-  if (body.action === "ramdisk.writeImage") recordWrite(tx, step, result, actor);
+  if (body.action === "ramdisk.writeImage") recordWrite(tx, step, report.result, actor);
   readyNext(tx, step);
 }
 
@@ -103,9 +113,9 @@ export function readyNext(tx: Tx, done: StepRow): void {
   const target = targetRow(tx.sql, done.job, done.device);
   if (!target) return;
   const end = ending(tx, target);
-  readyAfter(tx, done, target);
+  const over = readyAfter(tx, done, target);
   if (end) return endWhenStill(tx, target, end.state, end.failure);
-  if (allDone(tx.sql, target)) endTarget(tx, target, "succeeded", null);
+  if (over) endTarget(tx, target, "succeeded", null);
 }
 
 /** A failed try: another one where the action allows it, else the end of the target (J8: it starts at this step again). */

@@ -23,7 +23,7 @@ import type { ProgressBoard } from "./progress.ts";
 import { stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { applyReport, loseStep } from "./steps.ts";
 import { heldBack } from "./told.ts";
-import { lastEvent, type Tx } from "./tx.ts";
+import type { Tx } from "./tx.ts";
 
 export function sync(tx: Tx, agentId: string, request: SyncRequest, board: ProgressBoard): SyncReply {
   const agent = agentRow(tx, agentId);
@@ -119,7 +119,7 @@ function takeProgress(tx: Tx, agent: AgentRow, progress: Progress, board: Progre
   // Sent and not stored; in its place among the others, so that its number is one that a watcher has seen.
   tx.events.push({
     job: step.job,
-    seq: lastEvent(tx.sql, step.job),
+    seq: tx.lastEvent(step.job),
     at: tx.now,
     kind: "step.progress",
     device: step.device,

@@ -2,7 +2,7 @@
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
 import { isDestructive } from "../../workflows/check-plan.ts";
 import { leaveHeld } from "./handover.ts";
-import { jobRow } from "./job-views.ts";
+import { isCancelled, jobRow } from "./job-views.ts";
 import { targetLimits } from "./limits.ts";
 import { heldAnew, move } from "./moves.ts";
 import { doomedBy } from "./needs.ts";
@@ -18,7 +18,7 @@ import {
   type TargetRow,
   WAITING_TARGETS,
 } from "./step-rows.ts";
-import { lastEvent, type Tx } from "./tx.ts";
+import type { Tx } from "./tx.ts";
 
 /** The target's first step is leased, or a later one by another agent. */
 export function startTarget(tx: Tx, target: TargetRow, agent: string, writes: boolean): void {
@@ -50,8 +50,7 @@ const humanDecides: Readonly<Record<string, string>> = {
  * cancelled, or a step of another target that it needs did not succeed.
  */
 export function ending(tx: Tx, target: TargetRow): { state: "cancelled" | "failed"; failure: Failure } | undefined {
-  const job = jobRow(tx.sql, target.job);
-  if (job?.cancelled_by)
+  if (isCancelled(tx.sql, target.job))
     return { state: "cancelled", failure: { code: "cancelled", detail: "Cancelled before the next step." } };
   if (target.state === "waiting" || target.failure === null) return undefined;
   return { state: "failed", failure: JSON.parse(target.failure) as Failure };
@@ -182,7 +181,7 @@ function settleJob(tx: Tx, job: string): void {
     );
     tx.event(job, "job.state", {}, { state });
   }
-  tx.dirty("job", job, lastEvent(tx.sql, job));
+  tx.dirty("job", job, tx.lastEvent(job));
 }
 
 /**

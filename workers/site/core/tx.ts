@@ -34,6 +34,8 @@ export class Tx {
   readonly changedJobs = new Set<string>();
   #ring = false;
   readonly #other: Effect[] = [];
+  /** Sequences of the jobs' newest events, as far as they were asked for. */
+  readonly #lastEvents = new Map<string, number>();
   #site: SiteRecord | undefined;
 
   constructor(sql: Sql, now: Millis, random: Random, deps: CoreDeps) {
@@ -78,7 +80,8 @@ export class Tx {
     about: { device?: string; step?: string } = {},
     data: Record<string, unknown> = {},
   ): void {
-    const seq = 1 + lastEvent(this.sql, job);
+    const seq = 1 + this.lastEvent(job);
+    this.#lastEvents.set(job, seq);
     const event: JobEvent = {
       job,
       seq,
@@ -101,6 +104,11 @@ export class Tx {
     this.events.push(event);
   }
 
+  /** Sequence of a job's newest event. */
+  lastEvent(job: string): number {
+    return this.#lastEvents.get(job) ?? lastEvent(this.sql, job);
+  }
+
   /** The row has changed and goes to the read model; several changes within the delay are sent once (C4). */
   dirty(kind: OutboxKind, id: string, version: number): void {
     this.sql.run(
@@ -116,8 +124,10 @@ export class Tx {
 
   /** A site-wide counter: it grows with every lease batch, so per device it only grows (L2), for one row written. */
   nextEpoch(): number {
-    this.#epoch ??= 1 + (readMeta<number>(this.sql, "epoch") ?? 0);
-    writeMeta(this.sql, "epoch", this.#epoch);
+    if (this.#epoch === undefined) {
+      this.#epoch = 1 + (readMeta<number>(this.sql, "epoch") ?? 0);
+      writeMeta(this.sql, "epoch", this.#epoch);
+    }
     return this.#epoch;
   }
   #epoch: number | undefined;
