@@ -114,7 +114,7 @@ it("numbers the jobs of an older version by when they were accepted, and ranks t
       priority,
     );
     sql.run(
-      `INSERT INTO step (job, n, device, state, attempt, failures, resolve, body, rank) VALUES (?, 0, 'd', 'ready', 0, 0, 0, '{}', ?)`,
+      `INSERT INTO step (job, n, device, state, attempt, failures, resolve, body, rank) VALUES (?, 0, 'd', 'ready', 0, 0, 0, '{"action":"bmc.identify"}', ?)`,
       id,
       at - priority * 900_000,
     );
