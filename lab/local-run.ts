@@ -152,7 +152,7 @@ export class LocalRun {
   }
 
   /** What the witness saw that may never be, and disks that are not what they should be; empty when all is well. */
-  violations(result: Result): string[] {
+  violations(result: { machines: Pick<Result["machines"][number], "device" | "state">[] }): string[] {
     const out = judge(this.witness());
     const [image = ""] = readdirSync(this.path("images"));
     const size = statSync(this.path("images", image)).size;
@@ -209,7 +209,8 @@ function hashOf(file: string, size: number): string {
 
 /** A cable between agent and control plane that can be pulled: connections break, and new ones are refused. */
 export class Cable {
-  readonly #run: LocalRun;
+  /** What the control plane at its other end writes when it listens. */
+  #endpoint: string;
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #pulled = false;
@@ -217,7 +218,7 @@ export class Cable {
   requests = 0;
 
   private constructor(run: LocalRun) {
-    this.#run = run;
+    this.#endpoint = run.path("control-plane.json");
     this.#server = createServer((near) => this.#join(near));
   }
 
@@ -235,7 +236,7 @@ export class Cable {
   #join(near: Socket): void {
     near.on("error", () => near.destroy());
     const Endpoint = z.object({ url: z.url() });
-    const file = this.#run.path("control-plane.json");
+    const file = this.#endpoint;
     const target = existsSync(file) ? Endpoint.safeParse(json(readFileSync(file, "utf8"))) : undefined;
     if (this.#pulled || !target?.success) {
       near.destroy();
@@ -262,9 +263,20 @@ export class Cable {
   }
 
   async pull(ms: number): Promise<void> {
+    this.unplug();
+    await sleep(ms);
+    this.#pulled = false;
+  }
+
+  unplug(): void {
     this.#pulled = true;
     for (const socket of this.#sockets) socket.destroy();
-    await sleep(ms);
+  }
+
+  /** Plugs it into the control plane that writes this file. */
+  plug(endpoint: string): void {
+    this.unplug();
+    this.#endpoint = endpoint;
     this.#pulled = false;
   }
 
