@@ -189,6 +189,7 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
     action: body.action,
     params: body.params,
     target: targetBody(target),
+    // J9: as the plan says, whatever the machine looks like.
     mode: job?.mode ?? "first-install",
     plan: { id: job?.plan ?? "", hash: job?.plan_hash ?? "" },
     deadlineMs: Math.max(0, (step.at ?? tx.now) - DEADLINE_GRACE_MS - tx.now),
