@@ -246,6 +246,12 @@ export class TestAgent {
   }
 }
 
+/** All rows of some of a site's tables, a text for each table: to see that something has changed none of them. */
+export const rowsOf = (site: Pick<SiteView, "id">, tables: readonly string[]): Promise<string[]> =>
+  runInDurableObject(stubOf(site), (_, { storage }) =>
+    tables.map((table) => `${table} ${JSON.stringify(storage.sql.exec(`SELECT * FROM "${table}"`).toArray())}`),
+  );
+
 /** Asks again until it holds: for what an alarm does by itself, in its own time. */
 export async function eventually<T>(ask: () => Promise<T>, holds: (value: T) => boolean, what: string): Promise<T> {
   for (let n = 0; n < 200; n++) {

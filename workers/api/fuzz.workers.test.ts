@@ -1,4 +1,3 @@
-import { runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { beforeAll, expect, it } from "vitest";
 import { errorCatalog } from "../../shared/errors.ts";
@@ -11,9 +10,9 @@ import {
   installJob,
   makeSite,
   prepare,
+  rowsOf,
   serverType,
   siteDocument,
-  stubOf,
   TestAgent,
 } from "../test-fleet.ts";
 import { disturbed, fitting, named, resolved, type Schema, written } from "./test-bodies.ts";
@@ -113,9 +112,7 @@ const fleetTables = ["token", "device_type", "site", "approver"];
 beforeAll(prepare);
 
 async function everything(site: { id: string }): Promise<unknown[]> {
-  const ours = await runInDurableObject(stubOf(site), (_, { storage }) =>
-    siteTables.map((table) => JSON.stringify(storage.sql.exec(`SELECT * FROM "${table}"`).toArray())),
-  );
+  const ours = await rowsOf(site, siteTables);
   const fleet = await env.DB.batch(fleetTables.map((table) => env.DB.prepare(`SELECT * FROM "${table}"`)));
   return [...ours, ...fleet.map(({ results }) => JSON.stringify(results))];
 }
