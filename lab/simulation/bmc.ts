@@ -53,6 +53,11 @@ export class SimBmc {
     this.#fake.state.power = power;
   }
 
+  /** Out of reach for so long; what it was set to stays. */
+  goDown(ms: number): void {
+    this.#downUntil = Math.max(this.#downUntil, this.#sim.clock.now + ms);
+  }
+
   call(host: AgentHost, life: Life, request: HttpRequest): Promise<HttpResponse> {
     const { clock, faults } = this.#sim;
     const write = writeOf(request);

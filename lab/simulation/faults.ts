@@ -6,10 +6,10 @@ import type { Stream } from "./random.ts";
 export const faults = {
   // Between agent and coordinator, both ways
   "message dropped": 0.03,
-  "message duplicated": 0.03,
+  "message duplicated": 0.04,
   "message delayed": 0.02,
   "message reordered": 0.05,
-  "doorbell cut": 0.004,
+  "doorbell cut": 0.01,
   // The site's object and what it calls
   "object crashes between commit and reply": 0.015,
   "object evicted": 0.01,
@@ -18,12 +18,12 @@ export const faults = {
   "alarm twice": 0.05,
   "alarm dropped": 0.02,
   "read model: answer lost": 0.03,
-  "read model refuses a row": 0.01,
+  "read model refuses a row": 0.02,
   "budget does not answer": 0.08,
   // Agents
   "agent killed before a journal write": 0.002,
   "agent killed after a journal write": 0.002,
-  "agent killed before a journal is durable": 0.004,
+  "agent killed before a journal is durable": 0.006,
   // BMCs
   "BMC late": 0.02,
   "BMC late beyond the time-out": 0.006,
@@ -32,20 +32,22 @@ export const faults = {
   "BMC does a write without an answer": 0.04,
   "BMC loses a power command": 0.08,
   "BMC loses a boot override": 0.05,
+  "BMC keeps a one-time override": 0.15,
   "BMC lies about power": 0.01,
   "BMC resets itself": 0.003,
   // Machines
   "machine ignores the boot override": 0.08,
   "machine resets itself": 0.02,
-  "machine loses power": 0.01,
+  "machine loses power": 0.015,
   "machine's link flaps": 0.03,
 } as const;
 
-/** Faults that last, begun and ended by the scenario (scenario.ts). */
+/** Faults that last, begun and ended in spells.ts, or laid out with the world. */
 export const spells = [
   "agent cut off for longer than a lease",
   "agent cut off for a day",
   "all agents away for longer than any limit",
+  "agent and BMCs cut off at once",
   "agent's clock wrong by minutes",
   "read model down",
   "budget away",

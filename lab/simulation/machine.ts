@@ -132,7 +132,7 @@ export class Machine {
     if (!(await this.#passes(life, this.#random.between(...POST_MS)))) return;
     const boot = this.bmc.override;
     const net = boot.BootSourceOverrideEnabled !== "Disabled" && boot.BootSourceOverrideTarget === "Pxe";
-    if (boot.BootSourceOverrideEnabled === "Once")
+    if (boot.BootSourceOverrideEnabled === "Once" && !this.#sim.faults.strikes("BMC keeps a one-time override"))
       Object.assign(boot, { BootSourceOverrideTarget: "None", BootSourceOverrideEnabled: "Disabled" });
     if (net && !this.#sim.faults.strikes("machine ignores the boot override")) return this.#netboot(life);
     return this.#disk(life);

@@ -6,45 +6,45 @@ import { isFinal } from "../../shared/model/job.ts";
 import type { CommandKind, Commands } from "../../workers/site/core/commands.ts";
 import type { Machine } from "./machine.ts";
 import type { Stream } from "./random.ts";
+import { Reactions } from "./reactions.ts";
 import { ACTOR, type World } from "./world.ts";
 
+const WORKFLOWS = ["server.install", "server.install", "sim.in-turn", "sim.branches"];
 /** Steps that read, and a few that must refuse to be left out. */
 const STEPS = ["identify", "inventory", "inventory-inside", "prove-blank", "write-image"];
 
 export class People {
   readonly #world: World;
   readonly #random: Stream;
+  /** Nobody reacts to anything any more. */
+  gone = false;
+  readonly #reactions: Reactions;
   #keys = 0;
 
   constructor(world: World) {
     this.#world = world;
     this.#random = world.sim.stream("people");
-    // Somebody is quick to pause a job that is about to end.
-    world.watch.moved.push(({ job, now, action }) => {
-      if (
-        job !== null &&
-        now === "leased" &&
-        action === "bmc.accept" &&
-        !world.sim.faults.calm &&
-        this.#random.chance(0.08)
-      )
-        world.sim.clock.after(100, () => this.#pause(job));
-    });
+    this.#reactions = new Reactions(world, this);
+  }
+
+  /** Decisions that somebody is about to make. */
+  get pending(): number {
+    return this.gone ? 0 : this.#reactions.pending;
   }
 
   /** Something that somebody does. */
   act(): void {
     const acts: readonly [number, () => void][] = [
       [30, () => this.create()],
-      [7, () => this.#onJob((job) => this.#tell("job.cancel", { job, actor: ACTOR, reason: "changed our mind" }))],
-      [8, () => this.#onJob((job) => this.#pause(job))],
-      [8, () => this.#onJob((job) => this.#tell("job.resume", { job, actor: ACTOR }))],
+      [3, () => this.#onJob((job) => this.cancel(job))],
+      [8, () => this.#onJob((job) => this.pause(job))],
+      [8, () => this.#onJob((job) => this.resume(job))],
       [12, () => this.retry()],
       [8, () => this.#skip()],
       [3, () => this.turn(true)],
       [7, () => this.turn(false)],
       [2, () => this.#replaceAgent()],
-      [8, () => this.#cleanUp()],
+      [8, () => this.cleanUp(this.#random.pick(this.#world.machines))],
       [3, () => this.#tell("audit.start", { window: `w${this.#keys++}`, actor: ACTOR })],
     ];
     let left = this.#random.between(
@@ -64,11 +64,13 @@ export class People {
 
   create(): void {
     const { sim, machines } = this.#world;
+    // Most people look first which machines are free.
+    const free = this.#random.chance(0.8) ? machines.filter((m) => this.#isFree(m)) : [];
     const targets = this.#random
-      .shuffled(machines)
+      .shuffled(free.length > 0 ? free : machines)
       .slice(0, this.#random.between(1, 3))
       .map((m) => m.planned.name);
-    const workflow = this.#random.chance(0.25) ? "sim.in-turn" : "server.install";
+    const workflow = this.#random.pick(WORKFLOWS) ?? "server.install";
     this.#keys += 1;
     const key = { key: `k${this.#keys}`, body: JSON.stringify(targets), actor: ACTOR };
     const intent = { workflow, targets, params: {} };
@@ -98,8 +100,7 @@ export class People {
   }
 
   resumeAll(): void {
-    for (const { id, state } of this.jobs())
-      if (state === "paused") this.#tell("job.resume", { job: id, actor: ACTOR });
+    for (const { id, state } of this.jobs()) if (state === "paused") this.resume(id);
   }
 
   #tell<K extends CommandKind>(
@@ -118,24 +119,42 @@ export class People {
     if (job) act(job.id);
   }
 
-  /** Often somebody leaves out a step while nothing starts. */
-  #pause(job: string): void {
-    this.#tell("job.pause", { job, actor: ACTOR, reason: "lunch" });
-    if (this.#random.chance(0.4)) this.#skipIn(job);
+  cancel(job: string): void {
+    this.#tell("job.cancel", { job, actor: ACTOR, reason: "changed our mind" });
   }
 
-  retry(): void {
-    const job = this.#random.pick(
+  resume(job: string): void {
+    this.#tell("job.resume", { job, actor: ACTOR });
+  }
+
+  /** Often somebody leaves out a step while nothing starts, at once or when what was at work has ended. */
+  pause(job: string): void {
+    this.#tell("job.pause", { job, actor: ACTOR, reason: "lunch" });
+    if (!this.#random.chance(0.5)) return;
+    if (this.#random.chance(0.3)) this.#skipIn(job);
+    else this.#world.sim.clock.after(this.#random.between(1_000, 30_000), () => this.#skipIn(job));
+  }
+
+  /** The job, or one that might need it. */
+  retry(
+    job = this.#random.pick(
       this.jobs().filter((j) => ["failed", "partly", "waiting", "running"].includes(j.state)),
-    );
-    if (!job) return;
-    const done = this.#tell("job.retry", { job: job.id, actor: ACTOR });
+    )?.id,
+  ): void {
+    if (job === undefined) return;
+    const done = this.#tell("job.retry", { job, actor: ACTOR });
     if (done.reply.ok) this.#world.sim.coverage.rule("J8");
   }
 
   retryAll(): void {
-    for (const { id, state } of this.jobs())
-      if (state === "failed" || state === "partly") this.#tell("job.retry", { job: id, actor: ACTOR });
+    for (const { id, state } of this.jobs()) if (state === "failed" || state === "partly") this.retry(id);
+  }
+
+  /** Every job that waits for a person gets a decision: it is tried again on clean machines, or cancelled. */
+  decideAll(give: "another try" | "up"): void {
+    const waiting = this.jobs().filter((j) => !isFinal.job(j.state));
+    if (give === "another try") for (const machine of this.#world.machines) this.cleanUp(machine);
+    for (const { id } of waiting) give === "up" || this.#random.chance(0.5) ? this.cancel(id) : this.retry(id);
   }
 
   #skip(): void {
@@ -158,10 +177,9 @@ export class People {
     this.#world.addHost();
   }
 
-  /** Blanks a drive and switches the machine off, as one does before trying again. */
-  #cleanUp(): void {
-    const machine = this.#random.pick(this.#world.machines.filter((m) => !m.inService));
-    if (!machine || this.#busy(machine)) return;
+  /** Blanks its drives and switches the machine off, as one does before trying again. */
+  cleanUp(machine: Machine | undefined): void {
+    if (!machine || machine.inService || this.#busy(machine)) return;
     this.#world.sim.say(`people clean ${machine.planned.name} up`);
     machine.press("Off");
     for (const drive of machine.drives) drive.content = "blank";
@@ -172,5 +190,8 @@ export class People {
     return (
       sql.get("SELECT 1 FROM job_target WHERE device = ? AND state IN ('queued', 'running')", device) !== undefined
     );
+  }
+  #isFree({ device, inService }: Machine): boolean {
+    return !inService && this.#world.site.sql.get("SELECT 1 FROM lock WHERE device = ?", device) === undefined;
   }
 }

@@ -19,13 +19,14 @@ export interface RunResult {
 /** Events with faults, at least; and how many a run may have in all before it counts as stuck. */
 const FAULT_EVENTS = [500, 900] as const;
 const FAULT_EVENTS_MAX = 4_000;
-const ACTS = 8;
+const ACTS = 14;
 const MAX_EVENTS = 60_000;
 /** J10: the longest limit of a step, of its tries, and of the jobs behind it (workers/site/core/limits.ts). */
 const CALM_MS = 4 * 86_400_000;
 /** The longest wait for a person, and some. */
 const NOBODY_MS = 8 * 86_400_000;
-const DRAIN_MS = 3_600_000;
+const HOUR_MS = 3_600_000;
+const DRAIN_MS = HOUR_MS;
 
 export async function runSeed(seed: number, options: { wholeLog?: boolean } = {}): Promise<RunResult> {
   const sim = new Sim(seed, options);
@@ -71,12 +72,14 @@ class Run {
     if (!sim.violation) await this.#calm();
   }
 
-  /** People and spells, as long as there are faults. */
+  /** People and spells, as long as there are faults. While no agent is there for hours, people go home too. */
   #later(): void {
-    this.#sim.clock.after(this.#random.between(2_000, 60_000), () => {
+    const away = this.#world.hosts.every((h) => !h.alive && h.awayUntil > this.#sim.clock.now + HOUR_MS);
+    const wait = away ? this.#random.between(HOUR_MS / 6, HOUR_MS) : this.#random.between(2_000, 45_000);
+    this.#sim.clock.after(wait, () => {
       if (this.#sim.faults.calm) return;
       this.#acts += 1;
-      if (this.#random.chance(0.25)) this.#spells.begin();
+      if (this.#random.chance(0.35)) this.#spells.begin();
       else this.#people.act();
       this.#later();
     });
@@ -116,7 +119,10 @@ class Run {
     readModel.mend();
     this.#people.turn(false, true);
     this.#people.resumeAll();
-    const nobody = this.#random.chance(0.1);
+    // At once, or only when all that can be done without a person has been done.
+    const nobody = this.#random.chance(0.08);
+    const leave = nobody || this.#random.chance(0.12);
+    this.#people.gone = nobody;
     const living = hosts.filter((h) => !h.retired);
     living.forEach((host, n) => {
       host.awayUntil = 0;
@@ -127,12 +133,22 @@ class Run {
     if (nobody) this.#people.create();
     if (this.#open().length > 0) sim.coverage.rule("J10");
     await this.#rest();
-    if (nobody) {
+    this.#people.gone = true;
+    if (leave) {
+      for (const host of living) host.goForGood();
+      if (!nobody) this.#people.create();
+      await this.#rest();
       this.#people.retryAll();
       await this.#rest();
       await this.#until(NOBODY_MS, () => this.#unended().length === 0);
-      for (const { id, state } of this.#unended()) sim.violate("J10", `${id} is still ${state}, after every limit`);
+    } else {
+      this.#people.decideAll("another try");
+      await this.#rest();
+      this.#people.decideAll("up");
+      await this.#until(DRAIN_MS, () => this.#unended().length === 0);
     }
+    for (const { id, state } of this.#unended())
+      sim.violate("J10", `${id} is still ${state}, after every ${leave ? "limit" : "decision"}`);
     if (sim.violation) return;
     this.#world.site.tell("outbox.rebuild", { actor: "token:sim" });
     await this.#until(DRAIN_MS, () => outboxIsEmpty(this.#world.site.sql));
@@ -142,7 +158,7 @@ class Run {
   }
 
   async #rest(): Promise<void> {
-    await this.#until(CALM_MS, () => this.#open().length === 0);
+    await this.#until(CALM_MS, () => this.#people.pending === 0 && this.#open().length === 0);
     const [stuck] = this.#open();
     if (stuck && !this.#sim.violation)
       this.#sim.violate("J10", `${stuck.id} is still ${stuck.state}, days after the faults have stopped`);
@@ -150,9 +166,10 @@ class Run {
 
   async #until(ms: number, done: () => boolean): Promise<void> {
     const end = this.#sim.clock.now + ms;
-    for (let seen = -1; !this.#sim.violation && this.#sim.events < MAX_EVENTS; ) {
-      if (seen !== this.#world.watch.seen) {
-        seen = this.#world.watch.seen;
+    for (let seen = ""; !this.#sim.violation && this.#sim.events < MAX_EVENTS; ) {
+      const now = `${this.#world.watch.seen} ${this.#people.pending}`;
+      if (seen !== now) {
+        seen = now;
         if (done()) return;
       }
       if (!(await this.#event(end))) return;

@@ -260,7 +260,7 @@ export class SiteHost {
     const { clock, faults } = this.#sim;
     // One at a time: the next one waits for the end of this.
     if (this.#alarmRuns) {
-      this.#cancelAlarm = clock.after(100, () => this.#fire());
+      this.#cancelAlarm = clock.after(1_000, () => this.#fire());
       return;
     }
     this.#alarmAt = null;

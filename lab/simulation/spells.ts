@@ -35,8 +35,9 @@ export class Spells {
       [5, "read model down", () => readModel.goDown(this.#random.between(5_000, 10 * MINUTE))],
       [5, "budget away", () => budget.goAway(this.#random.between(5_000, 12 * MINUTE))],
       [3, "budget full", () => budget.fill(this.#random.between(5_000, 8 * MINUTE))],
-      [1, "cables of two BMCs swapped", () => this.#swap()],
-      [4, "drive not blank", () => this.#soil(idle)],
+      [6, "agent and BMCs cut off at once", () => this.#alone(host?.name)],
+      [3, "cables of two BMCs swapped", () => this.#swap()],
+      [14, "drive not blank", () => this.#soil(idle)],
       [4, "machine switched on by a person", () => (idle ? idle.press("On") : false)],
       [3, "unknown machine asks for a boot", () => this.#stranger(host)],
       [6, "phone-home of an earlier life", () => this.#ghost(host, machine)],
@@ -60,6 +61,12 @@ export class Spells {
     return true;
   }
 
+  /** The uplink is gone, and the management network with it: what is at work fails, and is told only later. */
+  #alone(host: string | undefined): boolean {
+    for (const { bmc } of this.#world.machines) bmc.goDown(this.#random.between(20_000, 2 * MINUTE));
+    return this.#cutOff(host, this.#random.between(MINUTE, 3 * MINUTE));
+  }
+
   /** What was asked for before they went is given up, and tried again when they are back. */
   #allAway(): boolean {
     this.#people.create();
@@ -80,7 +87,7 @@ export class Spells {
   #swap(): boolean {
     const [a, b] = this.#random.shuffled(this.#world.machines);
     if (!a || !b || a.on || b.on) return false;
-    this.#world.swapCables(a, b);
+    this.#world.swapCables(a, b, this.#random.between(MINUTE, HOUR / 2));
     return true;
   }
 

@@ -53,7 +53,7 @@ export class World {
   };
 
   #rack(device: ReturnType<typeof siteOf>["devices"][number]): Machine {
-    const other = this.sim.stream(`place ${device.name}`).chance(0.04);
+    const other = this.sim.stream(`place ${device.name}`).chance(0.03);
     if (other) this.sim.faults.began("wrong machine in the place");
     const machine = new Machine(this.sim, device, () => this.hosts, other ? `X${device.asset.serial}` : undefined);
     const found = this.site.ask("device", { device: device.name });
@@ -62,10 +62,15 @@ export class World {
     return machine;
   }
 
-  /** Two cables are in each other's port. */
-  swapCables(a: Machine, b: Machine): void {
-    this.#addresses.set(a.planned.install?.bmc.address ?? "", b);
-    this.#addresses.set(b.planned.install?.bmc.address ?? "", a);
+  /** The BMCs of two machines answer at each other's address, until somebody has found it. */
+  swapCables(a: Machine, b: Machine, ms: number): void {
+    const plug = (at: Machine, machine: Machine) => this.#addresses.set(at.planned.install?.bmc.address ?? "", machine);
+    plug(a, b);
+    plug(b, a);
+    this.sim.clock.after(ms, () => {
+      plug(a, a);
+      plug(b, b);
+    });
   }
 
   /** A host with an agent that is to enrol. */
