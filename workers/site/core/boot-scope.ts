@@ -14,7 +14,7 @@ export function beginAgain(tx: Tx, steps: readonly StepRow[]): void {
     tx.sql.run(
       `UPDATE step SET state = 'blocked', at = NULL, ready_at = NULL, leased_at = NULL, ended_at = NULL, failures = 0, attempt = 0,
          resolve = ?, failure = NULL, result = NULL WHERE job = ? AND n = ?`,
-      step.attempt > 0 ? 1 : 0,
+      step.attempt > 0 ? 1 : step.resolve,
       step.job,
       step.n,
     );

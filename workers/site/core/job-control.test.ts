@@ -121,6 +121,21 @@ it("[J8] the first step that fails leaves the device planned, and a retry takes 
   expect(w.state(one)).toBe("active");
 });
 
+it("[J4] what was tried is read first after any number of retries in which it was not tried again", () => {
+  const w = new World(1);
+  const job = w.install(["srv00000"]);
+  w.work((lease) => (lease.action === "bmc.identify" ? undefined : {}));
+  for (let i = 0; i < 2; i++) {
+    w.now += 61_000;
+    w.do("tick", {});
+    w.now += 7 * 3_600_000;
+    w.do("tick", {});
+    expect(w.ask("job", { job })).toMatchObject({ state: "failed", targets: [{ failure: { code: "agent_silent" } }] });
+    w.do("job.retry", { job, actor });
+  }
+  expect(w.sync().leases).toMatchObject([{ name: "identify", attempt: 1, resolve: true }]);
+});
+
 it("refuses a retry of what does not need one, was cancelled, is another's, or is no longer the planned machine", () => {
   const w = new World(2);
   const retry = (job: string, device?: string) => w.refusal("job.retry", { job, device, actor });
