@@ -82,4 +82,29 @@ describe("the outbox", () => {
     expect(w.failed).toHaveLength(50);
     expect(w.outages).toEqual([true]);
   });
+
+  it("[E3] sends nothing before the rows of before are gone, and an outage there is one like any", async () => {
+    const w = world(50);
+    let away = true;
+    const order: string[] = [];
+    const deps: DrainDeps = {
+      ...w.deps,
+      drop: () => ok(true),
+      forget: async () => {
+        if (away) throw new Error("D1_ERROR: Network connection lost.");
+        order.push("forgotten");
+        return 50;
+      },
+      dropped: () => void order.push("dropped"),
+      deliver: async (site, entries) => {
+        order.push("sent");
+        return w.deps.deliver(site, entries);
+      },
+    };
+    expect(await drainOutbox(deps)).toBe(false);
+    expect([w.outages, w.calls(), order]).toEqual([[true], 0, []]);
+    away = false;
+    await drainOutbox(deps);
+    expect(order).toEqual(["forgotten", "dropped", "sent"]);
+  });
 });

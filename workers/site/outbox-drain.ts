@@ -15,7 +15,7 @@ export interface DrainDeps {
   /** Sends rows and returns how many were written; throws when they were not taken. */
   deliver(site: SiteView, entries: readonly OutboxEntry[]): Promise<number>;
   delivered(entries: Key[], rows: number): unknown;
-  /** `outage`: nothing was wrong with these rows. */
+  /** `outage`: nothing was wrong with these rows, and all wait. */
   failed(entries: Key[], reason: string, outage: boolean): unknown;
 }
 
@@ -37,12 +37,16 @@ export async function drainOutbox(deps: DrainDeps): Promise<boolean> {
   return true;
 }
 
-/** E3: before a rebuild. False when the database was away; the alarm comes again, as rows are waiting. */
+/** E3: before a rebuild. False when the database was away: then it is tried again later, and nothing is sent before. */
 async function dropFirst(deps: DrainDeps): Promise<boolean> {
   const drop = deps.drop();
   const site = deps.site();
   if (!drop.ok || !drop.value || !site.ok) return true;
-  if (typeof (await attempt(() => deps.forget(site.value))) !== "number") return false;
+  const forgotten = await attempt(() => deps.forget(site.value));
+  if (typeof forgotten !== "number") {
+    deps.failed([], forgotten.reason, true);
+    return false;
+  }
   deps.dropped();
   return true;
 }

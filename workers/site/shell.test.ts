@@ -6,7 +6,15 @@ import { NodeSql } from "./node-sql.ts";
 import { SiteShell } from "./shell.ts";
 
 function bench() {
-  const at = { now: 1_800_000_000_000, alarms: [] as number[], defects: 0, d1: "up", asked: 0, delivered: 0 };
+  const at = {
+    now: 1_800_000_000_000,
+    alarms: [] as number[],
+    defects: 0,
+    d1: "up",
+    asked: 0,
+    delivered: 0,
+    forgets: 0,
+  };
   const sql = new NodeSql();
   const shell = new SiteShell(new SiteCore(sql, { sha256, workflows }), {
     now: () => at.now,
@@ -27,7 +35,11 @@ function bench() {
       at.delivered += entries.length;
       return entries.length;
     },
-    forget: async () => 0,
+    async forget() {
+      at.forgets += 1;
+      if (at.d1 === "away") throw new Error("Network connection lost.");
+      return 0;
+    },
     defect: () => (at.defects += 1),
   });
   shell.apply("site.create", { ...SITE, locationHint: "weur", jurisdiction: "eu", actor: "token:t" });
@@ -64,6 +76,24 @@ describe("the shell around the core", () => {
     await shell.alarm();
     expect(at.alarms).toHaveLength(before);
     expect(at.defects).toBe(0);
+  });
+
+  it("[C3] asks a database that is away during a rebuild less and less often", async () => {
+    const { at, shell } = bench();
+    shell.apply("outbox.rebuild", { actor: "token:t" });
+    at.d1 = "away";
+    const start = at.now;
+    at.now += 3_000;
+    for (let n = 0; n < 40 && at.now < start + 3_600_000; n++) {
+      await shell.alarm();
+      at.now = Math.max(at.now, at.alarms.at(-1) ?? 0);
+    }
+    expect(at.forgets).toBeGreaterThan(10);
+    expect(at.forgets).toBeLessThan(25);
+    at.d1 = "up";
+    await shell.alarm();
+    await shell.alarm();
+    expect([at.delivered > 0, at.defects]).toEqual([true, 0]);
   });
 
   it("[C1] an alarm that meets a defect each time is set again each time, so that no limit of the platform's tries is met", async () => {

@@ -97,7 +97,7 @@ export interface Commands {
     in: {
       entries: { kind: OutboxKind; id: string; version: number }[];
       reason: string;
-      /** D1 as a whole was away: the rows are tried again for as long as it takes, and none is parked for it. */
+      /** D1 as a whole was away: all rows wait, and are tried again for as long as it takes; none is parked for it. */
       outage?: boolean | undefined;
     };
     out: null;

@@ -72,7 +72,7 @@ export class SiteCore {
         settleJobs(tx);
         return { value };
       });
-      this.#board.still.wrote(kind, this.#sql.written() - before);
+      this.#board.still.wrote(kind, this.#sql.written() - before, tx.marked);
       const effects = tx.effects();
       const at = this.nextAlarm(now);
       if (at !== null) effects.push({ kind: "alarm", at });
@@ -242,7 +242,7 @@ const answers: Answers = {
   "outbox.next": ({ sql, site, now }, { limit }) => ok(nextEntries(sql, site, now, limit)),
   "permit.wanted": ({ sql }) => ok(openWork(sql)),
   outbox: ({ sql }, { limit }) => ok(outboxState(sql, limit)),
-  "outbox.drop": ({ sql }) => ok(dropsFirst(sql)),
+  "outbox.drop": ({ sql, now }) => ok(dropsFirst(sql, now)),
   "export.page": ({ sql, site, board, now }, input) => {
     if (!input.after) board.still.begin(input.token, now);
     else if (!board.still.goesOn(input.token)) return refuse("export_moved", `${site.name} was changed meanwhile.`);

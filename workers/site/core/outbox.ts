@@ -1,11 +1,12 @@
 /** What goes to the read model: keys wait here, payloads are read when they are sent, so only the newest is ever sent (C3, E3). */
 
+import type { Millis } from "../../../shared/deps.ts";
 import type { OutboxState } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { type AgentRow, agentRow } from "./agent-rows.ts";
 import { agentView } from "./agents.ts";
 import type { AgentPresence, Commands, OutboxEntry, OutboxKind } from "./commands.ts";
-import { type FindingRow, findingRow, findingView, found } from "./findings.ts";
+import { closeFinding, type FindingRow, findingRow, findingView, found } from "./findings.ts";
 import { jobRow, jobSummary } from "./job-views.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceById, deviceView } from "./rows.ts";
 import { siteView } from "./site.ts";
@@ -24,8 +25,19 @@ interface OutboxRow {
   fails: number;
 }
 
+/** The read model is away, whatever is sent: all wait until then. Rows are not written for it, as there may be thousands. */
+interface Away {
+  fails: number;
+  until: Millis;
+}
+const AWAY = "away";
+const awayUntil = (sql: Sql): Millis => readMeta<Away>(sql, AWAY)?.until ?? 0;
+const backAgain = (tx: Tx): void => tx.sql.run("DELETE FROM meta WHERE key = ?", AWAY);
+const backoffMs = (fails: number): Millis => Math.min(RETRY_BASE_MS * 2 ** fails, RETRY_MAX_MS);
+
 /** The next rows that are due, oldest first. */
-export function nextEntries(sql: Sql, site: SiteRecord, now: number, limit: number): OutboxEntry[] {
+export function nextEntries(sql: Sql, site: SiteRecord, now: Millis, limit: number): OutboxEntry[] {
+  if (awayUntil(sql) > now) return [];
   const rows = sql.all<OutboxRow>(
     "SELECT * FROM outbox WHERE parked IS NULL AND at <= ? ORDER BY at LIMIT ?",
     now,
@@ -34,16 +46,23 @@ export function nextEntries(sql: Sql, site: SiteRecord, now: number, limit: numb
   return rows.map(({ kind, id, version }) => ({ kind, id, version, row: payload(sql, site, kind, id) }));
 }
 
-export const outboxDueAt = (sql: Sql): number | undefined =>
-  sql.get<{ at: number | null }>("SELECT min(at) AS at FROM outbox WHERE parked IS NULL")?.at ?? undefined;
+export function outboxDueAt(sql: Sql): Millis | undefined {
+  const at = sql.get<{ at: number | null }>("SELECT min(at) AS at FROM outbox WHERE parked IS NULL")?.at ?? undefined;
+  return at === undefined ? undefined : Math.max(at, awayUntil(sql));
+}
 
 /** What has not been sent, for people: parked rows first. */
 export function outboxState(sql: Sql, limit: number): OutboxState {
   const count = (where: string) => sql.get<{ n: number }>(`SELECT count(*) AS n FROM outbox WHERE ${where}`)?.n ?? 0;
+  const items = sql.all<OutboxState["items"][number]>(
+    "SELECT * FROM outbox ORDER BY parked IS NULL, at, kind, id LIMIT ?",
+    limit,
+  );
+  const away = awayUntil(sql);
   return {
     waiting: count("parked IS NULL"),
     parked: count("parked IS NOT NULL"),
-    items: sql.all("SELECT * FROM outbox ORDER BY parked IS NULL, at, kind, id LIMIT ?", limit),
+    items: items.map((row) => (row.parked === null ? { ...row, at: Math.max(row.at, away) } : row)),
   };
 }
 
@@ -83,21 +102,34 @@ function splitOnce(id: string): [string, string] {
 
 /** Takes out what D1 has taken, unless the row changed meanwhile. */
 export function delivered(tx: Tx, { entries }: Commands["outbox.delivered"]["in"]): void {
+  backAgain(tx);
   for (const { kind, id, version } of entries)
     tx.sql.run("DELETE FROM outbox WHERE kind = ? AND id = ? AND version = ?", kind, id, version);
+  const parked = tx.sql.all<{ object: string }>(
+    `SELECT object FROM finding WHERE "check" = 'outbox-parked' AND state = 'open'`,
+  );
+  for (const { object } of parked)
+    if (entries.some((entry) => parkedName(entry) === object)) closeFinding(tx, "outbox-parked", object);
 }
 
-/** Tries again later; after the last try the row is parked, which is a finding. */
+const parkedName = ({ kind, id }: Pick<OutboxRow, "kind" | "id">): string => `${kind}:${id}`;
+
+/** Tries again later: all when the read model is away, else these rows, which are parked after the last try, with a finding. */
 export function failed(tx: Tx, { entries, reason, outage }: Commands["outbox.failed"]["in"]): void {
-  for (const { kind, id } of entries) {
+  if (outage) {
+    const fails = 1 + (readMeta<Away>(tx.sql, AWAY)?.fails ?? 0);
+    writeMeta(tx.sql, AWAY, { fails, until: tx.now + backoffMs(fails) } satisfies Away);
+    return;
+  }
+  for (const entry of entries) {
+    const { kind, id } = entry;
     const row = tx.sql.get<OutboxRow>("SELECT * FROM outbox WHERE kind = ? AND id = ?", kind, id);
     if (!row) continue;
-    const fails = outage ? Math.min(row.fails + 1, MAX_FAILS - 1) : row.fails + 1;
-    const at = tx.now + Math.min(RETRY_BASE_MS * 2 ** fails, RETRY_MAX_MS);
+    const fails = row.fails + 1;
     tx.sql.run(
       "UPDATE outbox SET fails = ?, at = ?, parked = ? WHERE kind = ? AND id = ?",
       fails,
-      at,
+      tx.now + backoffMs(fails),
       fails >= MAX_FAILS ? reason : null,
       kind,
       id,
@@ -105,7 +137,7 @@ export function failed(tx: Tx, { entries, reason, outage }: Commands["outbox.fai
     if (fails >= MAX_FAILS) {
       found(tx, {
         check: "outbox-parked",
-        object: `${kind}:${id}`,
+        object: parkedName(entry),
         name: `${kind} ${id}`,
         severity: "high",
         text: `The read model did not take ${kind} ${id} in ${fails} tries: ${reason}.`,
@@ -115,18 +147,21 @@ export function failed(tx: Tx, { entries, reason, outage }: Commands["outbox.fai
   }
 }
 
-/** Marks every row to be sent again (E3), and has the read model forget the site's rows first. */
+/** Marks every row to be sent again (E3), and has the read model forget the site's rows first; who asks does not wait. */
 export function rebuild(tx: Tx): { rows: number } {
+  backAgain(tx);
   writeMeta(tx.sql, DROP, true);
   return { rows: markAll(tx) };
 }
 
 const DROP = "drop";
-export const dropsFirst = (sql: Sql): boolean => readMeta<boolean>(sql, DROP) === true;
+export const dropsFirst = (sql: Sql, now: Millis): boolean =>
+  readMeta<boolean>(sql, DROP) === true && awayUntil(sql) <= now;
 
 /** All is marked once more: what was delivered between the order and the dropping went with the rest. */
 export function dropped(tx: Tx): null {
   tx.sql.run("DELETE FROM meta WHERE key = ?", DROP);
+  backAgain(tx);
   markAll(tx);
   return null;
 }

@@ -10,7 +10,7 @@ import type { CommandKind } from "./commands.ts";
 /** Agents renew their leases from half a minute before they run out. */
 const STILL_MS = 15_000;
 
-/** These write nothing that an export holds. */
+/** These go on: they write nothing that an export holds, but for a finding. */
 const BESIDE: ReadonlySet<CommandKind> = new Set([
   "outbox.delivered",
   "outbox.failed",
@@ -20,6 +20,9 @@ const BESIDE: ReadonlySet<CommandKind> = new Set([
   "fleet.poke",
   "site.fence",
 ]);
+
+/** These mark rows as they are. */
+const REMARKS: ReadonlySet<CommandKind> = new Set(["outbox.rebuild", "outbox.dropped"]);
 
 export class Stillness {
   #reading: { token: string; until: Millis } | undefined;
@@ -39,7 +42,9 @@ export class Stillness {
     if (BESIDE.has(kind) || !this.#reading || this.#reading.until <= now) return undefined;
     return { code: "unavailable", detail: "The site is just being exported, for some seconds." };
   }
-  wrote(kind: CommandKind, rows: number): void {
-    if (rows > 0 && !BESIDE.has(kind)) this.#reading = undefined;
+  /** `marked`: it has marked a row for the read model, which beside a rebuild means that the row is another one. */
+  wrote(kind: CommandKind, rows: number, marked: boolean): void {
+    const changed = BESIDE.has(kind) ? marked && !REMARKS.has(kind) : rows > 0;
+    if (changed) this.#reading = undefined;
   }
 }

@@ -111,9 +111,11 @@ export class Tx {
 
   /** The row has changed and goes to the read model; several changes within the delay are sent once (C4). */
   dirty(kind: OutboxKind, id: string, version: number): void {
+    this.#marked = true;
     this.sql.run(
       `INSERT INTO outbox (kind, id, version, at, fails) VALUES (?, ?, ?, ?, 0)
-       ON CONFLICT DO UPDATE SET version = excluded.version, parked = NULL, at = CASE WHEN parked IS NULL THEN at ELSE excluded.at END
+       ON CONFLICT DO UPDATE SET version = excluded.version, parked = NULL, at = CASE WHEN parked IS NULL THEN at ELSE excluded.at END,
+         fails = CASE WHEN parked IS NULL THEN fails ELSE 0 END
        WHERE version <> excluded.version OR parked IS NOT NULL`,
       kind,
       id,
@@ -121,6 +123,12 @@ export class Tx {
       this.now + OUTBOX_DELAY_MS,
     );
   }
+
+  /** Whether any row was marked to be sent. */
+  get marked(): boolean {
+    return this.#marked;
+  }
+  #marked = false;
 
   /** A site-wide counter: it grows with every lease batch, so per device it only grows (L2), for one row written. */
   nextEpoch(): number {

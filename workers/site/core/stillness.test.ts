@@ -1,0 +1,119 @@
+import { describe, expect, it } from "vitest";
+import type { Queries } from "./commands.ts";
+import { exported } from "./test-export.ts";
+import { World } from "./test-world.ts";
+
+type Place = Queries["export.page"]["in"]["after"];
+
+/** Somebody who reads an export in small pages. */
+class Reader {
+  readonly lines: string[] = [];
+  readonly #w: World;
+  readonly #token: string;
+  #after: Place;
+  done = false;
+
+  constructor(w: World, token = "r") {
+    this.#w = w;
+    this.#token = token;
+  }
+  /** Reads the next page, or the code with which that is refused. */
+  read(): string | undefined {
+    const reply = this.#w.core.query(this.#w.now, "export.page", {
+      token: this.#token,
+      after: this.#after,
+      maxChars: 1,
+    });
+    if (!reply.ok) return reply.problem.code;
+    this.lines.push(...reply.value.lines);
+    this.#after = reply.value.next ?? undefined;
+    this.done = reply.value.next === null;
+    return undefined;
+  }
+  rest(): string | undefined {
+    let code: string | undefined;
+    while (!this.done && code === undefined) code = this.read();
+    return code;
+  }
+}
+
+const plan = { workflow: "server.install", targets: ["srv00000"], params: {}, actor: "token:t" };
+
+/** A site with more rows than a page, and a reader who has its first page. */
+function reading() {
+  const w = new World(300);
+  const reader = new Reader(w);
+  expect(reader.read()).toBeUndefined();
+  expect(reader.done).toBe(false);
+  return { w, reader };
+}
+
+describe("while an export of several pages is read", () => {
+  it("the site asks to come again for what would change it, for 15 s", () => {
+    const { w, reader } = reading();
+    expect(w.refusal("plan.create", plan)).toBe("unavailable");
+    expect(() => w.sync()).toThrow("unavailable");
+    w.now += 14_999;
+    expect(w.refusal("plan.create", plan)).toBe("unavailable");
+    expect(reader.rest()).toBeUndefined();
+    expect(reader.lines).toEqual(exported(w));
+    expect(w.refusal("plan.create", plan)).toBeUndefined();
+  });
+
+  it("a reader that is slow, or gone, holds nothing up after that; the export counts if nothing has changed", () => {
+    const { w, reader } = reading();
+    w.now += 15_000;
+    expect(w.refusal("job.cancel", { job: "job_x", actor: "t", reason: "" })).toBe("job_unknown");
+    expect(reader.rest()).toBeUndefined();
+    const other = new Reader(w);
+    other.read();
+    w.now += 15_000;
+    w.do("plan.create", plan);
+    expect(other.rest()).toBe("export_moved");
+  });
+
+  it("another reader, or an eviction, ends it with export_moved", () => {
+    const { w, reader } = reading();
+    const other = new Reader(w, "other");
+    other.read();
+    expect(reader.read()).toBe("export_moved");
+    expect(other.rest()).toBeUndefined();
+    expect(other.lines).toEqual(exported(w));
+    const third = new Reader(w);
+    third.read();
+    w.evict();
+    expect(third.read()).toBe("export_moved");
+  });
+
+  it("the read model and the budget are served on, and move nothing", () => {
+    const { w, reader } = reading();
+    w.now += 5_000;
+    expect(w.drain().length).toBeGreaterThan(300);
+    w.permit();
+    w.do("fleet.poke", { frozen: true });
+    w.do("outbox.rebuild", { actor: "t" });
+    w.do("outbox.failed", { entries: [], reason: "away", outage: true });
+    w.do("outbox.dropped", {});
+    expect(reader.rest()).toBeUndefined();
+    expect(reader.lines).toEqual(exported(w));
+  });
+
+  it("a row that is given up meanwhile is a finding, and moves it", () => {
+    const { w, reader } = reading();
+    w.now += 5_000;
+    const entries = w.ask("outbox.next", { limit: 1 });
+    for (let n = 1; n <= 9; n++) w.do("outbox.failed", { entries, reason: "too big" });
+    w.now += 5_000;
+    const again = new Reader(w);
+    again.read();
+    w.do("outbox.failed", { entries, reason: "too big" });
+    expect(again.read()).toBe("export_moved");
+    expect(reader.read()).toBe("export_moved");
+  });
+});
+
+it("an export of one page is of one moment by itself", () => {
+  const w = new World(1);
+  w.ask("export.page", { token: "r", maxChars: 1_000_000 });
+  expect(w.refusal("plan.create", plan)).toBeUndefined();
+});
