@@ -12,10 +12,11 @@ import {
   type SyncReply,
   type SyncRequest,
 } from "../../shared/protocol/agent.ts";
+import { seeded } from "../../shared/seeded.ts";
 import type { CommandKind, Commands } from "../../workers/site/core/commands.ts";
 import { SiteCore } from "../../workers/site/core/core.ts";
 import { resultOf } from "../../workers/site/core/test-results.ts";
-import { SITE, seeded, siteOf } from "../../workers/site/core/test-world.ts";
+import { SITE, siteOf } from "../../workers/site/core/test-world.ts";
 import { NodeSql } from "../../workers/site/node-sql.ts";
 import { sha256 } from "../../workers/site/platform.ts";
 import { SiteShell } from "../../workers/site/shell.ts";

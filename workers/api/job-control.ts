@@ -1,9 +1,11 @@
 /** What people do to a job that was accepted: pause, resume, try again, leave a step out, cancel. */
+import type { Context } from "hono";
 import { z } from "zod";
 import { JobView } from "../../shared/model/job.ts";
+import type { Commands } from "../site/core/commands.ts";
 import { Reason, Ref } from "./input.ts";
 import type { Role } from "./principal.ts";
-import { body, json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
+import { type AppEnv, body, json, needs, newApi, optionalBody, route, unwrap } from "./route.ts";
 import { siteOwning } from "./site-lookup.ts";
 
 const Param = z.object({ job: Ref });
@@ -33,52 +35,40 @@ const control = <const V extends string, const R extends object>(verb: V, role: 
     { 200: json(JobView, "The job after it.") },
   );
 
+type Verb = "pause" | "resume" | "retry" | "skip" | "cancel";
+type Input<V extends Verb> = Commands[`job.${V}`]["in"];
+
+/** Does it to the job at its site, in the name of who asks, and answers with the job after it. */
+async function done<V extends Verb>(c: Context<AppEnv>, verb: V, job: string, more: Omit<Input<V>, "job" | "actor">) {
+  const { object } = await siteOwning(c, job, "job_unknown");
+  const input = { ...more, job, actor: c.var.principal.actor } as Input<V>;
+  return c.json(unwrap<JobView>(await object.tell(`job.${verb}`, input)), 200);
+}
+
 export const jobControl = () =>
   newApi()
     .openapi(
       control("pause", "operator", "Start nothing more of it; what is at work is let to its end", {
         body: optionalBody(WithReason),
       }),
-      async (c) => {
-        const { job } = c.req.valid("param");
-        const { object } = await siteOwning(c, job, "job_unknown");
-        const { reason } = WithReason.parse(c.req.valid("json"));
-        return c.json(unwrap(await object.tell("job.pause", { job, reason, actor: c.var.principal.actor })), 200);
-      },
+      (c) => done(c, "pause", c.req.valid("param").job, WithReason.parse(c.req.valid("json"))),
     )
-    .openapi(control("resume", "operator", "Let a paused job go on", {}), async (c) => {
-      const { job } = c.req.valid("param");
-      const { object } = await siteOwning(c, job, "job_unknown");
-      return c.json(unwrap(await object.tell("job.resume", { job, actor: c.var.principal.actor })), 200);
-    })
+    .openapi(control("resume", "operator", "Let a paused job go on", {}), (c) =>
+      done(c, "resume", c.req.valid("param").job, {}),
+    )
     .openapi(
       control("retry", "operator", "Try again what failed or waits for a person, from its first incomplete step (J8)", {
         body: optionalBody(Retry),
       }),
-      async (c) => {
-        const { job } = c.req.valid("param");
-        const { object } = await siteOwning(c, job, "job_unknown");
-        const { device } = Retry.parse(c.req.valid("json"));
-        return c.json(unwrap(await object.tell("job.retry", { job, device, actor: c.var.principal.actor })), 200);
-      },
+      (c) => done(c, "retry", c.req.valid("param").job, Retry.parse(c.req.valid("json"))),
     )
     .openapi(
       control("skip", "admin", "Leave one step out, never one that a later step rests on", { body: body(Skip) }),
-      async (c) => {
-        const { job } = c.req.valid("param");
-        const { object } = await siteOwning(c, job, "job_unknown");
-        const skip = { job, ...c.req.valid("json"), actor: c.var.principal.actor };
-        return c.json(unwrap(await object.tell("job.skip", skip)), 200);
-      },
+      (c) => done(c, "skip", c.req.valid("param").job, c.req.valid("json")),
     )
     .openapi(
       control("cancel", "operator", "Cancel; takes effect before each target's next step (J6)", {
         body: optionalBody(WithReason),
       }),
-      async (c) => {
-        const { job } = c.req.valid("param");
-        const { object } = await siteOwning(c, job, "job_unknown");
-        const { reason } = WithReason.parse(c.req.valid("json"));
-        return c.json(unwrap(await object.tell("job.cancel", { job, reason, actor: c.var.principal.actor })), 200);
-      },
+      (c) => done(c, "cancel", c.req.valid("param").job, WithReason.parse(c.req.valid("json"))),
     );

@@ -16,7 +16,25 @@ const Param = z.object({ job: Ref });
 const Order = { priority: Priority.optional() };
 const FromPlan = z.strictObject({ plan: Ref, hash: z.string().min(1).max(128), ...Order });
 const FromIntent = Intent.extend(Order);
-const list200 = <T extends z.ZodType>(item: T, text: string) => json(z.object({ items: z.array(item) }), text);
+/** A list of what belongs to one job, from a number on. */
+const part = <const P extends string, Q extends z.ZodObject, T extends z.ZodType>(
+  name: P,
+  summary: string,
+  query: Q,
+  item: T,
+  text: string,
+) =>
+  route(
+    {
+      method: "get",
+      path: `/v1/jobs/{job}/${name}` as const,
+      auth: needs("viewer"),
+      tags,
+      summary,
+      request: { params: Param, query },
+    },
+    { 200: json(z.object({ items: z.array(item) }), text) },
+  );
 
 export const jobs = () =>
   newApi()
@@ -102,35 +120,18 @@ export const jobs = () =>
         return c.json(view, 200);
       },
     )
+    .openapi(part("steps", "Its steps, in order", StepQuery, StepView, "Steps with n > after."), async (c) => {
+      const { job } = c.req.valid("param");
+      const { object } = await siteOwning(c, job, "job_unknown");
+      return c.json({ items: unwrap(await object.ask("steps", { job, ...c.req.valid("query") })) }, 200);
+    })
     .openapi(
-      route(
-        {
-          method: "get",
-          path: "/v1/jobs/{job}/steps",
-          auth: needs("viewer"),
-          tags,
-          summary: "Its steps, in order",
-          request: { params: Param, query: StepQuery },
-        },
-        { 200: list200(StepView, "Steps with n > after.") },
-      ),
-      async (c) => {
-        const { job } = c.req.valid("param");
-        const { object } = await siteOwning(c, job, "job_unknown");
-        return c.json({ items: unwrap(await object.ask("steps", { job, ...c.req.valid("query") })) }, 200);
-      },
-    )
-    .openapi(
-      route(
-        {
-          method: "get",
-          path: "/v1/jobs/{job}/events",
-          auth: needs("viewer"),
-          tags,
-          summary: "What happened after a sequence number, oldest first",
-          request: { params: Param, query: EventsQuery },
-        },
-        { 200: list200(JobEvent, "Events; ask again after the last one's seq.") },
+      part(
+        "events",
+        "What happened after a sequence number, oldest first",
+        EventsQuery,
+        JobEvent,
+        "Events; ask again after the last one's seq.",
       ),
       async (c) => {
         const { job } = c.req.valid("param");

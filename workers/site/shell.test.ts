@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { seeded } from "../../shared/seeded.ts";
 import { workflows } from "../workflows/index.ts";
 import { SiteCore } from "./core/core.ts";
-import { SITE, seeded, sha256, siteOf } from "./core/test-world.ts";
+import { SITE, sha256, siteOf } from "./core/test-world.ts";
 import { NodeSql } from "./node-sql.ts";
 import { SiteShell } from "./shell.ts";
 

@@ -4,20 +4,10 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { expect, it } from "vitest";
 import { openSql } from "../../sql/node-sqlite.ts";
-import { lease, target } from "../testing/fixtures.ts";
+import { lease, reportOf, target } from "../testing/fixtures.ts";
 import { openJournal } from "./journal.ts";
 
 const fresh = () => openJournal(openSql(":memory:"), async () => {});
-const report = (l: ReturnType<typeof lease>) => ({
-  lease: l.id,
-  epoch: l.epoch,
-  job: l.job,
-  step: l.step,
-  outcome: "succeeded" as const,
-  startedAt: 1,
-  finishedAt: 2,
-});
-
 it("[L2] keeps the highest epoch, whatever order leases come in", () => {
   fc.assert(
     fc.property(fc.array(fc.integer({ min: 0, max: 50 }), { minLength: 1 }), (epochs) => {
@@ -39,7 +29,7 @@ it("[A2] [L6] survives a crash: the attempt becomes unknown, reports stay until 
   const before = openJournal(first, async () => {});
   const [done, under] = [lease("bmc.identify"), lease("bmc.power")];
   before.attempts.begin([done], 1);
-  before.attempts.finish(report(done));
+  before.attempts.finish(reportOf(done));
   before.attempts.begin([under], 5);
   expect(before.attempts.unsent()).toEqual([done.id]);
   first.close();
@@ -140,7 +130,7 @@ it("tells its attempts from an epoch on in pages: ended, dropped and in flight",
   const { attempts, past } = fresh();
   const all = Array.from({ length: 1_203 }, (_, i) => lease("bmc.identify", { id: `p${i}`, epoch: 10 + (i >> 1) }));
   attempts.begin(all, 1);
-  for (const l of all.slice(0, 1_200)) attempts.finish({ ...report(l), outcome: "failed" });
+  for (const l of all.slice(0, 1_200)) attempts.finish(reportOf(l, { outcome: "failed" }));
   attempts.drop("p1200");
   attempts.acknowledge(all.slice(0, 600).map((l) => l.id));
   const ask = { generation: 2, from: 11 };
@@ -166,7 +156,7 @@ it("forgets past attempts after a month, when a new one begins", () => {
   const { attempts, past } = fresh();
   const [old, young] = [lease("bmc.identify"), lease("bmc.identify")];
   attempts.begin([old], 0);
-  attempts.finish(report(old));
+  attempts.finish(reportOf(old));
   attempts.begin([young], 31 * 86_400_000);
   expect(past.page({ generation: 2, from: 0 }).attempts).toMatchObject([{ lease: young.id }]);
 });

@@ -18,7 +18,7 @@ import { openJournal } from "../journal/journal.ts";
 import { silentLog } from "../log.ts";
 import { makeMetrics } from "../metrics.ts";
 import { fakeTime } from "../testing/fake-time.ts";
-import { lease, SITE } from "../testing/fixtures.ts";
+import { lease, replyOf, reportOf, SITE } from "../testing/fixtures.ts";
 import type { SocketEvents } from "./doorbell.ts";
 import { type LinkWork, makeLink } from "./link.ts";
 
@@ -64,17 +64,9 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
       });
     const sync = SyncRequest.parse(JSON.parse(request.body ?? ""));
     syncs.push({ at: time.clock.monotonic(), request: sync, bearer: request.headers?.authorization ?? "" });
-    return json(200, {
-      v: 1,
-      now: time.clock.now() + control.clockAhead,
-      acks: sync.reports.map((r) => r.lease),
-      leases: [],
-      renewed: [],
-      revoked: [],
-      more: false,
-      nextPollMs: 10_000,
-      ...control.reply(sync),
-    } satisfies SyncReply);
+    const now = time.clock.now() + control.clockAhead;
+    const acks = sync.reports.map((r) => r.lease);
+    return json(200, replyOf({ now, acks, nextPollMs: 10_000, ...control.reply(sync) }));
   };
   const link = makeLink({
     controlPlane: "https://turnup.test/",
@@ -148,16 +140,7 @@ afterEach(() => stop());
 function report(s: ReturnType<typeof setUp>, more: Partial<Report> = {}) {
   const l = lease("bmc.identify");
   s.journal.attempts.begin([l], 1);
-  s.journal.attempts.finish({
-    lease: l.id,
-    epoch: l.epoch,
-    job: l.job,
-    step: 0,
-    outcome: "succeeded",
-    startedAt: 1,
-    finishedAt: 2,
-    ...more,
-  });
+  s.journal.attempts.finish(reportOf(l, more));
   s.link.wake("report");
   return l.id;
 }
@@ -227,16 +210,7 @@ it("does not lose a wake that comes during an exchange", async () => {
         resolve({
           status: 200,
           headers: {},
-          body: JSON.stringify({
-            v: 1,
-            now: 1,
-            acks: [],
-            leases: [],
-            renewed: [],
-            revoked: [],
-            more: false,
-            nextPollMs: 1000,
-          }),
+          body: JSON.stringify(replyOf()),
         });
     });
   };
@@ -391,15 +365,7 @@ it("drains: sends what is left and stops", async () => {
   await s.start();
   const l = lease("bmc.identify");
   s.journal.attempts.begin([l], 1);
-  s.journal.attempts.finish({
-    lease: l.id,
-    epoch: l.epoch,
-    job: l.job,
-    step: 0,
-    outcome: "unknown",
-    startedAt: 1,
-    finishedAt: 2,
-  });
+  s.journal.attempts.finish(reportOf(l, { outcome: "unknown" }));
   const drained = s.link.drain(5000);
   await s.time.advance(1);
   expect(await drained).toBe(true);

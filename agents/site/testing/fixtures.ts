@@ -1,6 +1,6 @@
 import type { AgentActionName } from "../../../shared/actions/index.ts";
 import type { PlanTarget } from "../../../shared/model/plan.ts";
-import type { Lease } from "../../../shared/protocol/agent.ts";
+import { AGENT_PROTOCOL, type Lease, type Report, type SyncReply } from "../../../shared/protocol/agent.ts";
 
 export const SITE = "st_aaaaaaaaaa";
 export const SERIAL = "SN-0001";
@@ -48,6 +48,31 @@ export function lease(action: AgentActionName | "no.such", more: Partial<Lease> 
     ...more,
   };
 }
+
+/** How an attempt ended, as the agent tells it. */
+export const reportOf = ({ id, epoch, job, step }: Lease, more: Partial<Report> = {}): Report => ({
+  lease: id,
+  epoch,
+  job,
+  step,
+  outcome: "succeeded",
+  startedAt: 1,
+  finishedAt: 2,
+  ...more,
+});
+
+/** The coordinator's answer when it has nothing to say. */
+export const replyOf = (more: Partial<SyncReply> = {}): SyncReply => ({
+  v: AGENT_PROTOCOL,
+  now: 1,
+  acks: [],
+  leases: [],
+  renewed: [],
+  revoked: [],
+  more: false,
+  nextPollMs: 1000,
+  ...more,
+});
 
 export const image = { name: "demo.img", sha256: "ab".repeat(32), sizeBytes: 1024 };
 export const medium = { medium: "med_b", serial: "SYS-01", sizeBytes: 4 * GIB };

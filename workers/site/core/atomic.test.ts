@@ -1,10 +1,11 @@
 import { expect, it } from "vitest";
+import { seeded } from "../../../shared/seeded.ts";
 import type { Sql, SqlValue } from "../../../shared/sql.ts";
 import { workflows } from "../../workflows/index.ts";
 import { NodeSql } from "../node-sql.ts";
 import type { CommandKind, Commands } from "./commands.ts";
 import { SiteCore } from "./core.ts";
-import { seeded, sha256, World } from "./test-world.ts";
+import { sha256, World } from "./test-world.ts";
 
 /** The same database, in which the nth write of a transaction fails, as a full disk does. */
 class Failing implements Sql {

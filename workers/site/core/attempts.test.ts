@@ -3,9 +3,10 @@ import { expect, it } from "vitest";
 import type { ActionSpec } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
+import { seeded } from "../../../shared/seeded.ts";
 import { DEADLINE_GRACE_MS } from "./leases.ts";
 import { backoff, LONGEST_BACKOFF_MS } from "./steps.ts";
-import { seeded, siteOf, World } from "./test-world.ts";
+import { siteOf, World } from "./test-world.ts";
 
 const specs: [string, ActionSpec][] = Object.entries(actions);
 const job = (w: World) => w.ask("jobs", { limit: 1 }).items[0]?.id ?? "";
@@ -72,13 +73,7 @@ it.each(specs.flatMap(([name, spec]) => [[name, spec.deadlineSeconds, undefined]
     if (own !== undefined) install.deadlines = { [name]: own };
     w.do("site.import", { site, actor: "token:t" });
     w.install(["srv00000"]);
-    let held: Lease | undefined;
-    w.work((l) => {
-      if (l.action !== name) return {};
-      held = l;
-      return undefined;
-    });
-    if (!held) throw new Error("no lease");
+    const held = w.workUpTo(name);
     const over = w.now + seconds * 1000 + DEADLINE_GRACE_MS;
     while (w.now + 30_000 < over) {
       w.now += 30_000;

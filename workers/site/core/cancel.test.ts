@@ -2,17 +2,9 @@ import { expect, it } from "vitest";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import { World } from "./test-world.ts";
 
-/** Works up to the first lease of this action, and leaves it at work. */
+/** An install that is at work at this action. */
 function heldAt(w: World, action: string): { job: string; held: Lease } {
-  const job = w.install(["srv00000"]);
-  let held: Lease | undefined;
-  w.work((lease) => {
-    if (lease.action !== action) return {};
-    held = lease;
-    return undefined;
-  });
-  if (!held) throw new Error("no lease");
-  return { job, held };
+  return { job: w.install(["srv00000"]), held: w.workUpTo(action) };
 }
 
 it("[J6] a step that is lost after a cancel is not tried again", () => {

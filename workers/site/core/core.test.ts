@@ -270,13 +270,7 @@ it("a failure after writing began leaves the device failed, for a person to look
 it("[J6] cancel lets an acting step end and starts no other", () => {
   const w = new World(1);
   const job = w.install(["srv00000"]);
-  let held: ReturnType<World["sync"]>["leases"][number] | undefined;
-  w.work((lease) => {
-    if (lease.action !== "bmc.power") return {};
-    held = lease;
-    return undefined;
-  });
-  if (!held) throw new Error("no lease");
+  const held = w.workUpTo("bmc.power");
   w.do("job.cancel", { job, actor: "token:t", reason: "" });
   expect(w.ask("job", { job }).state).toBe("running");
   const reply = w.sync({ reports: [w.report(held)] });
@@ -287,12 +281,7 @@ it("[J6] cancel lets an acting step end and starts no other", () => {
 it("[J6] cancel calls back a step that only waits", () => {
   const w = new World(1);
   const job = w.install(["srv00000"]);
-  let held = "";
-  w.work((lease) => {
-    if (lease.action !== "ramdisk.await") return {};
-    held = lease.id;
-    return undefined;
-  });
+  const held = w.workUpTo("ramdisk.await").id;
   w.do("job.cancel", { job, actor: "token:t", reason: "" });
   expect(w.ask("job", { job }).state).toBe("cancelled");
   const target = w.ask("job", { job }).targets[0]?.device ?? "";

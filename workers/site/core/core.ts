@@ -6,12 +6,13 @@
 import type { Millis } from "../../../shared/deps.ts";
 import { type Outcome, ok, refuse, TurnupError } from "../../../shared/errors.ts";
 import type { JobView } from "../../../shared/model/job.ts";
+import type { AssetView, DeviceView, Page } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { allSilent } from "./agent-rows.ts";
 import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
 import { approve } from "./approvals.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
-import type { Applied, CommandKind, Commands, Now, Queries, QueryKind } from "./commands.ts";
+import type { Applied, CommandKind, Commands, Now, PageIn, Queries, QueryKind } from "./commands.ts";
 import { explain } from "./explain.ts";
 import { exportPage } from "./export.ts";
 import { findingPage } from "./findings.ts";
@@ -182,40 +183,14 @@ function value<T>(outcome: Outcome<T>): T {
 const answers: Answers = {
   site: ({ sql, site }) => ok(siteView(sql, site)),
   "site.document": ({ sql }) => siteDocument(sql),
-  devices: ({ sql, site }, { limit, cursor }) => {
-    const rows = sql.all<DeviceRow>(
-      "SELECT * FROM device WHERE (?1 IS NULL OR name > ?1) ORDER BY name LIMIT ?2",
-      cursor ?? null,
-      limit + 1,
-    );
-    return ok(
-      page(
-        rows,
-        limit,
-        (row) => row.name,
-        (row) => deviceView(sql, site.id, row),
-      ),
-    );
-  },
+  devices: ({ sql, site }, input) =>
+    ok(page<DeviceRow, DeviceView>(sql, "device", "name", input, (row) => deviceView(sql, site.id, row))),
   device: ({ sql, site }, { device }) => {
     const row = findDevice(sql, device);
     return row ? ok(deviceView(sql, site.id, row)) : refuse("not_found", `${site.name} has no device ${device}.`);
   },
-  assets: ({ sql, site }, { limit, cursor }) => {
-    const rows = sql.all<AssetRow>(
-      "SELECT * FROM asset WHERE (?1 IS NULL OR id > ?1) ORDER BY id LIMIT ?2",
-      cursor ?? null,
-      limit + 1,
-    );
-    return ok(
-      page(
-        rows,
-        limit,
-        (row) => row.id,
-        (row) => assetView(sql, site.id, row),
-      ),
-    );
-  },
+  assets: ({ sql, site }, input) =>
+    ok(page<AssetRow, AssetView>(sql, "asset", "id", input, (row) => assetView(sql, site.id, row))),
   asset: ({ sql, site }, { asset }) => {
     const row = assetById(sql, asset);
     return row ? ok(assetView(sql, site.id, row)) : refuse("not_found", `${site.name} has no asset ${asset}.`);
@@ -253,13 +228,20 @@ const answers: Answers = {
   "permit.due": ({ sql }, { now }) => ok((permitDueAt(sql, now) ?? Number.POSITIVE_INFINITY) <= now),
 };
 
-function page<R, V>(
-  rows: R[],
-  limit: number,
-  key: (row: R) => string,
+/** Rows of a table after the cursor, in the order of one column of theirs, as views. */
+function page<R extends { id: string; name?: string }, V>(
+  sql: Sql,
+  table: "device" | "asset",
+  by: "name" | "id",
+  { limit, cursor }: PageIn,
   view: (row: R) => V,
-): { items: V[]; next: string | null } {
+): Page<V> {
+  const rows = sql.all<R>(
+    `SELECT * FROM ${table} WHERE (?1 IS NULL OR ${by} > ?1) ORDER BY ${by} LIMIT ?2`,
+    cursor ?? null,
+    limit + 1,
+  );
   const shown = rows.slice(0, limit);
   const last = rows.length > limit ? shown.at(-1) : undefined;
-  return { items: shown.map(view), next: last === undefined ? null : key(last) };
+  return { items: shown.map(view), next: last?.[by] ?? null };
 }

@@ -198,15 +198,9 @@ it("[J3] time in which a job is paused does not count against the person who is 
 it("[J3] a target that began to wait in a paused job has its whole limit from the resume on", () => {
   const w = new World(1);
   const job = w.install([one]);
-  let last: Lease | undefined;
-  w.work((l) => {
-    if (l.name !== "prove-blank") return {};
-    last = l;
-    return undefined;
-  });
+  const last = w.workUpTo("ramdisk.proveBlank");
   w.do("job.pause", { job, actor, reason: "" });
   w.now += 30_000;
-  if (!last) throw new Error("no lease");
   w.sync({ reports: [w.report(last, { outcome: "failed", failure: { code: "disk_not_blank", detail: "" } })] });
   w.now += DAY;
   w.do("job.resume", { job, actor });

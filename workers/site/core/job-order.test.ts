@@ -1,8 +1,9 @@
 /** Which job is newer, and which goes first: told by their numbers, never by a clock, which may be set back. */
 import { describe, expect, it } from "vitest";
+import { seeded } from "../../../shared/seeded.ts";
 import { NodeSql } from "../node-sql.ts";
 import { migrate, schemaVersion } from "./schema.ts";
-import { seeded, World } from "./test-world.ts";
+import { World } from "./test-world.ts";
 
 const actor = "token:op";
 const one = "srv00000";

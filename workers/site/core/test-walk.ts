@@ -4,10 +4,11 @@ import { TurnupError } from "../../../shared/errors.ts";
 import { isFinal, type JobState, jobStateOf, type StepState, type TargetState } from "../../../shared/model/job.ts";
 import type { LedgerEvent } from "../../../shared/model/views.ts";
 import { LEASE_TTL_MS, type Lease, type Report, type SyncReply } from "../../../shared/protocol/agent.ts";
+import { seeded } from "../../../shared/seeded.ts";
 import type { CommandKind, Commands } from "./commands.ts";
 import { firstBreak, GENESIS } from "./ledger.ts";
 import { OPEN_STEPS } from "./step-rows.ts";
-import { seeded, server, sha256, siteOf, World } from "./test-world.ts";
+import { server, sha256, siteOf, World } from "./test-world.ts";
 
 const SERVERS = 6;
 /** Rounds in which everything must have ended once faults stop. */

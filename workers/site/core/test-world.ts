@@ -1,6 +1,5 @@
 /** A site's core on `node:sqlite` with a clock that tests turn and an agent that answers as they say. */
 import { createHash } from "node:crypto";
-import type { Random } from "../../../shared/deps.ts";
 import { TurnupError } from "../../../shared/errors.ts";
 import type { ResolvedDevice, ResolvedSite } from "../../../shared/model/site.ts";
 import {
@@ -10,6 +9,7 @@ import {
   type SyncReply,
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
+import { seeded } from "../../../shared/seeded.ts";
 import { workflows as shipped } from "../../workflows/index.ts";
 import type { Workflow } from "../../workflows/workflow.ts";
 import { NodeSql } from "../node-sql.ts";
@@ -18,19 +18,6 @@ import { SiteCore } from "./core.ts";
 import { resultOf } from "./test-results.ts";
 
 export const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
-
-/** xorshift32: enough for ids in a test, and the same every time. */
-export function seeded(seed: number): Random {
-  let x = seed | 0 || 1;
-  return {
-    uint32() {
-      x ^= x << 13;
-      x ^= x >>> 17;
-      x ^= x << 5;
-      return x >>> 0;
-    },
-  };
-}
 
 export const SITE = { id: "st_0123456789", name: "ams01" };
 const image = { name: "demo.img", sha256: "ab".repeat(32), sizeBytes: 64 << 20 };
@@ -213,6 +200,18 @@ export class World {
       this.now += 5;
     }
     throw new Error("the work does not end");
+  }
+
+  /** Works up to the first lease of this action, and leaves it at work, silent from then on. */
+  workUpTo(action: string): Lease {
+    let held: Lease | undefined;
+    this.work((lease) => {
+      if (lease.action !== action) return {};
+      held ??= lease;
+      return undefined;
+    });
+    if (!held) throw new Error(`no lease of ${action}`);
+    return held;
   }
 
   /** Plays the read model: takes all that is due, and returns it. */

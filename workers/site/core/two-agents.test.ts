@@ -8,23 +8,11 @@ const LONGEST_CALL_MS = 60_000;
 function worldAt(action: string): { w: World; b: string; job: string; held: Lease } {
   const w = new World(1);
   const b = w.enroll("b", "y".repeat(43));
-  const job = w.install(["srv00000"]);
-  let held: Lease | undefined;
-  w.work((lease) => {
-    if (lease.action !== action) return {};
-    held = lease;
-    return undefined;
-  });
-  if (!held) throw new Error("no lease");
-  return { w, b, job, held };
+  return { w, b, job: w.install(["srv00000"]), held: w.workUpTo(action) };
 }
 
 it("[L2] a target is not taken from an agent that is there, however long its step waits", () => {
-  const w = new World(1);
-  const b = w.enroll("b", "y".repeat(43));
-  w.install(["srv00000"]);
-  const [first] = w.sync().leases;
-  if (!first) throw new Error("no lease");
+  const { w, b, held: first } = worldAt("bmc.identify");
   // The first agent is full: the next step waits for it, not for whoever comes.
   w.sync({ reports: [w.report(first)], free: 0 });
   for (let i = 0; i < 20; i++) {
@@ -36,11 +24,7 @@ it("[L2] a target is not taken from an agent that is there, however long its ste
 });
 
 it("[L2] nor after the site's memory was lost and all was frozen for long", () => {
-  const w = new World(1);
-  const b = w.enroll("b", "y".repeat(43));
-  w.install(["srv00000"]);
-  const [first] = w.sync().leases;
-  if (!first) throw new Error("no lease");
+  const { w, b, held: first } = worldAt("bmc.identify");
   w.do("fleet.poke", { frozen: true });
   w.sync({ reports: [w.report(first)] });
   w.now += 3_600_000;
@@ -52,11 +36,7 @@ it("[L2] nor after the site's memory was lost and all was frozen for long", () =
 });
 
 it("[L2] another agent takes over a target between two steps once the first was silent for its lease and a call", () => {
-  const w = new World(1);
-  const b = w.enroll("b", "y".repeat(43));
-  w.install(["srv00000"]);
-  const [first] = w.sync().leases;
-  if (!first) throw new Error("no lease");
+  const { w, b, held: first } = worldAt("bmc.identify");
   w.sync({ reports: [w.report(first)], free: 0 });
   w.now += LEASE_TTL_MS;
   expect(w.sync({}, b).leases).toEqual([]);
