@@ -83,9 +83,10 @@ export async function did<T>(method: string, path: string, options: Call = {}): 
   return answer.body;
 }
 
-/** A small site: servers of one type, with a drive each. */
+/** A site of servers of one type, with a drive each; few, or as many as ten thousand. */
 export function siteDocument(name: string, servers = 1) {
   const two = (n: number): string => n.toString(16).padStart(2, "0");
+  const mac = (kind: number, n: number) => `02:00:00:${two(kind)}:${two(n >> 8)}:${two(n & 255)}`;
   return {
     schema: "turnup/site/v1",
     site: { name, locationHint: "weur", jurisdiction: "none" },
@@ -104,21 +105,21 @@ export function siteDocument(name: string, servers = 1) {
       },
     ],
     prefixes: [{ prefix: "10.0.0.0/16", gateway: "10.0.255.254" }],
-    racks: [{ name: "r1", heightU: 42 }],
+    racks: Array.from({ length: Math.ceil(servers / 40) }, (_, n) => ({ name: `r${n + 1}`, heightU: 42 })),
     devices: Array.from({ length: servers }, (_, n) => ({
       name: `node-${n + 1}`,
       role: "compute",
-      rack: "r1",
-      u: n + 1,
+      rack: `r${Math.floor(n / 40) + 1}`,
+      u: (n % 40) + 1,
       hardwareClass: "compute",
       asset: { serial: `SN-${name}-${n + 1}` },
       media: { "Bay 0": `D-${name}-${n + 1}` },
-      interfaces: [{ name: "OCP 1", mac: `02:00:00:00:00:${two(n)}` }],
+      interfaces: [{ name: "OCP 1", mac: mac(0, n) }],
       bmc: {
-        address: `10.0.0.${10 + n}`,
+        address: `10.0.${(n + 10) >> 8}.${(n + 10) & 255}`,
         scheme: "http",
         secret: `vault:${name}/bmc/${n}`,
-        mac: `02:00:00:00:01:${two(n)}`,
+        mac: mac(1, n),
       },
     })),
   };

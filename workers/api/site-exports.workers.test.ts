@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { type Plan, planHash } from "../../shared/model/plan.ts";
 import type { OutboxState, ReadModelState, SiteView } from "../../shared/model/views.ts";
 import { sha256 } from "../site/platform.ts";
 import {
@@ -95,6 +96,52 @@ describe("export and restore", () => {
       site: { hold: null },
       unread: [],
     });
+  });
+});
+
+describe("a plan that comes in with a restored file", () => {
+  /** The file with another plan in it, as somebody would write it who knows how it is proven. */
+  function withPlan(lines: string[], spoil: (plan: Plan) => Plan): { lines: string[]; plan: string; hash: string } {
+    const row = (line: string) => JSON.parse(line) as { t: string; r: Record<string, string> };
+    const text = lines.map(row).find(({ t, r }) => t === "text_part" && r.key?.startsWith("pln_"))?.r;
+    const spoilt = spoil(JSON.parse(text?.text ?? "") as Plan);
+    const hash = planHash(spoilt, sha256);
+    const edited = lines.slice(0, -1).map((line) => {
+      const { t, r } = row(line);
+      if (t === "text_part" && r.key === spoilt.id)
+        return JSON.stringify({ t, r: { ...r, text: JSON.stringify(spoilt) } });
+      return t === "plan" && r.id === spoilt.id ? JSON.stringify({ t, r: { ...r, hash } }) : line;
+    });
+    const { end } = proof(lines) as { end: Record<string, unknown> };
+    const proven = sha256(edited.map((line) => `${line}\n`).join(""));
+    return { lines: [...edited, JSON.stringify({ end: { ...end, sha256: proven } })], plan: spoilt.id, hash };
+  }
+
+  it.each<[string, (plan: Plan) => Plan, string]>([
+    [
+      "with a cycle",
+      (plan) => ({ ...plan, steps: plan.steps.map((s) => (s.n === 0 ? { ...s, needs: [1] } : s)) }),
+      "a cycle",
+    ],
+    [
+      "with a missing need",
+      (plan) => ({ ...plan, steps: plan.steps.map((s) => (s.n === 3 ? { ...s, needs: [99] } : s)) }),
+      "needs step 99, which does not exist",
+    ],
+  ])("[J5][J10] %s is refused when it is to start, and nothing has begun", async (what, spoil, fault) => {
+    const name = what.replaceAll(" ", "-");
+    await makeSite(name);
+    await did("POST", "/v1/plans", { body: { site: name, workflow: "server.install", targets: ["node-1"] } });
+    const { lines, plan, hash } = withPlan(await exported(name), spoil);
+    await replaceBy(lines, name);
+    await did("POST", `/v1/sites/${name}/release`, { body: {} });
+    const answer = await call("POST", "/v1/jobs", { key: "spoilt", body: { plan, hash } });
+    expect(answer).toMatchObject({
+      status: 422,
+      body: { code: "plan_invalid", detail: expect.stringContaining(fault) },
+    });
+    expect(await did("GET", `/v1/jobs?site=${name}`)).toMatchObject({ items: [] });
+    expect(await did("GET", `/v1/plans/${plan}`)).toMatchObject({ job: null });
   });
 });
 

@@ -1,6 +1,8 @@
 import { expect, it } from "vitest";
+import { type Plan, planHash } from "../../../shared/model/plan.ts";
 import { broken, wipe } from "./test-workflows.ts";
-import { World } from "./test-world.ts";
+import { sha256, World } from "./test-world.ts";
+import { readText, writeText } from "./tx.ts";
 
 const actor = "token:op";
 const names = (n: number) => Array.from({ length: n }, (_, i) => `srv${String(i).padStart(5, "0")}`);
@@ -119,4 +121,39 @@ it("refuses, with a code, a plan with a cycle, a missing need, a stranger, or an
   ]);
   expect(w.sql.all("SELECT * FROM plan")).toEqual([]);
   expect(w.ask("device", { device }).job).toBeNull();
+});
+
+it("[J7][T5][J10] a stored plan is held to the rules again before it starts, wherever it came from", () => {
+  const w = new World(6, { workflows: [wipe(1), wipe(2, "test.wipe2")] });
+  const start = (n: number, spoil: (plan: Plan) => Plan, workflow = "test.wipe") => {
+    const { plan } = w.do("plan.create", { workflow, targets: names(n), params: {}, actor });
+    const spoilt = spoil(JSON.parse(readText(w.sql, plan.id) ?? "") as Plan);
+    const hash = planHash(spoilt, sha256);
+    // As a restore from a file that somebody edited leaves it.
+    writeText(w.sql, plan.id, JSON.stringify(spoilt));
+    w.sql.run("UPDATE plan SET hash = ?, approvals = ? WHERE id = ?", hash, spoilt.approvals, plan.id);
+    w.refusal("plan.approve", { plan: plan.id, hash, actor: "user:ann" });
+    const { reply } = w.core.apply({ now: w.now, random: w.random }, "job.create", {
+      key: hash,
+      body: "",
+      actor,
+      plan: plan.id,
+      hash,
+    });
+    return reply.ok ? "started" : `${reply.problem.code}: ${reply.problem.detail}`;
+  };
+  const made = "plan_invalid: test.wipe made a plan that cannot run";
+  expect(start(1, (plan) => ({ ...plan, steps: plan.steps.map((s) => ({ ...s, needs: [(s.n + 1) % 3] })) }))).toBe(
+    `${made}: step 0 needs itself in the end: a cycle.`,
+  );
+  expect(
+    start(1, (plan) => ({ ...plan, steps: plan.steps.map((s) => ({ ...s, needs: s.n === 1 ? [9] : s.needs })) })),
+  ).toBe(`${made}: step 1 needs step 9, which does not exist.`);
+  expect(start(1, (plan) => ({ ...plan, approvals: 0 }))).toBe(
+    `${made}: it has destructive steps and asks for no approval.`,
+  );
+  expect(start(6, (plan) => ({ ...plan, approvals: 1 }), "test.wipe2")).toMatch("too_many_targets: 6 targets;");
+  expect(w.sql.all("SELECT * FROM job")).toEqual([]);
+  expect(w.sql.all("SELECT * FROM lock")).toEqual([]);
+  expect(start(1, (plan) => plan)).toBe("started");
 });

@@ -9,7 +9,7 @@ import { JOB_LIMIT_MS } from "./limits.ts";
 import { heldAnew } from "./moves.ts";
 import { keepNeeds } from "./needs.ts";
 import { planRow, reviewedPlan } from "./plan-rows.ts";
-import { makePlan, staleness } from "./plans.ts";
+import { makePlan, mustHold, staleness } from "./plans.ts";
 import { specOf, stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
@@ -44,6 +44,8 @@ function currentPlan(tx: Tx, id: string, hash: string): Plan {
   const plan = reviewedPlan(tx, id, hash);
   const stale = staleness(tx, plan);
   if (stale !== undefined) return tx.fail("plan_stale", stale);
+  // J5, J7, J10: rows of a plan that cannot run would wait for ever.
+  mustHold(tx, plan);
   return plan;
 }
 

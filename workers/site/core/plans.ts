@@ -48,10 +48,7 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
   });
   if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
   const plan = built.value;
-  const fault = planFault(plan);
-  if (fault !== undefined) return tx.fail("plan_invalid", `${workflow.name} made a plan that cannot run: ${fault}.`);
-  const excess = tooDestructive(plan);
-  if (excess !== undefined) return tx.fail("too_many_targets", excess);
+  mustHold(tx, plan);
   writeText(tx.sql, plan.id, JSON.stringify(plan));
   tx.sql.run(
     "INSERT INTO plan (id, hash, created_at, expires_at, job, approvals) VALUES (?, ?, ?, ?, NULL, ?)",
@@ -62,6 +59,15 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
     plan.approvals,
   );
   return plan;
+}
+
+/** Refuses a plan that breaks a rule, whoever made it: a workflow, an older release, or the file that a site was restored from. */
+export function mustHold(tx: Tx, plan: Plan): void {
+  const fault = planFault(plan);
+  if (fault !== undefined) tx.fail("plan_invalid", `${plan.workflow} made a plan that cannot run: ${fault}.`);
+  // T5
+  const excess = tooDestructive(plan);
+  if (excess !== undefined) tx.fail("too_many_targets", excess);
 }
 
 function targetRows(tx: Tx, names: string[], workflow: Workflow): DeviceRow[] {
