@@ -3,7 +3,7 @@ import { makeAuditor } from "./auditor.ts";
 import { bmcPool } from "./bmc/pool.ts";
 import type { AgentConfig } from "./config.ts";
 import type { AgentDeps } from "./deps.ts";
-import { closeBoot } from "./executor/boots.ts";
+import { tellBoots } from "./executor/boots.ts";
 import { type Executor, makeExecutor } from "./executor/executor.ts";
 import type { World } from "./executor/step.ts";
 import { openJournal } from "./journal/journal.ts";
@@ -120,12 +120,7 @@ export function startAgent(config: AgentConfig, deps: AgentDeps): Agent {
     renewed: executor.renewed,
     revoked: executor.revoked,
     renewalInMs: executor.renewalInMs,
-    bootsEnded(refs) {
-      for (const { job, device } of refs) {
-        const boot = journal.boots.of(job, device);
-        if (boot) closeBoot(world, boot, "its job has ended");
-      }
-    },
+    bootsTold: (ended) => tellBoots(world, ended),
     auditAsked: auditor.wake,
   });
   auditor.wake();

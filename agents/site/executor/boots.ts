@@ -1,21 +1,29 @@
 import { newId, newSecret } from "../../../shared/ids.ts";
 import { sameText } from "../../../shared/model/inventory.ts";
-import type { Lease } from "../../../shared/protocol/agent.ts";
+import type { BootRef } from "../../../shared/protocol/agent.ts";
 import type { Boot } from "../journal/boots.ts";
 import { bootKey } from "../netboot/machines.ts";
 import { failing, type Step, type World } from "./step.ts";
 
 /**
- * A boot that nobody ended ends by itself when this long after its opening, and after the deadline of each attempt on its
- * machine, no other attempt has begun: longer than a step may wait for its next one, ms.
+ * A boot that nobody ended ends by itself after this long without a word from the control plane that it is still wanted,
+ * ms: longer than the coordinator waits for a silent agent, so that nothing needs it any more.
  */
 export const BOOT_IDLE_MS = 7 * 3_600_000;
 
-/** An attempt begins: the boot of its job and device, if one is open, outlives it. One that has ended stays so. */
-export function keepBoot(lease: Lease, world: Pick<World, "journal" | "clock">): void {
+/** What the control plane says of the boots that it was told: those have ended, the others are still wanted. */
+export function tellBoots(
+  world: Pick<World, "journal" | "clock" | "machines" | "signals" | "metrics">,
+  ended: readonly BootRef[],
+): void {
+  const { boots } = world.journal;
+  for (const { job, device } of ended) {
+    const boot = boots.of(job, device);
+    if (boot) closeBoot(world, boot, "its job has ended");
+  }
   const now = world.clock.now();
-  const boot = world.journal.boots.of(lease.job, lease.target.device);
-  if (boot && now < boot.endsAt) world.journal.boots.keep(boot.id, now + lease.deadlineMs + BOOT_IDLE_MS);
+  // A row only once half of the time has gone. One that has ended by itself stays so.
+  boots.keep({ from: now, below: now + BOOT_IDLE_MS / 2 }, now + BOOT_IDLE_MS);
 }
 
 /** Opens a boot with a fresh nonce for this job and device, and closes whatever was open for the device before. */
@@ -32,7 +40,7 @@ export function openBoot(step: Step, world: World, why: string): Boot {
     mac: target.boot.mac,
     serial: target.serial,
     openedAt: now,
-    endsAt: now + lease.deadlineMs + BOOT_IDLE_MS,
+    endsAt: now + BOOT_IDLE_MS,
   });
   const opened = boots.of(lease.job, target.device);
   if (!opened) throw failing("agent_defect", "The journal did not keep the boot that was opened.");

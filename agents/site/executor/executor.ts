@@ -15,7 +15,6 @@ import {
   type Report,
 } from "../../../shared/protocol/agent.ts";
 import { errorText } from "../log.ts";
-import { keepBoot } from "./boots.ts";
 import { handlers as allHandlers } from "./handlers.ts";
 import { type HeldLease, holdLease } from "./leases.ts";
 import { readServed } from "./served.ts";
@@ -104,7 +103,6 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       await world.journal.durable();
       signal.throwIfAborted();
       const step = makeStep(hold, evidence);
-      keepBoot(lease, world);
       world.log.info(fields, "step started");
       end = asEnd((await readServed(step, world)) ?? (await invoke(step)));
     } catch (error) {

@@ -44,8 +44,8 @@ export interface Boots {
   /** All that are open. */
   all(): Boot[];
   refs(): BootRef[];
-  /** It ends at that time, or later if that was so already. */
-  keep(id: string, endsAt: Millis): void;
+  /** The open ones that would end within this time end later. */
+  keep(ending: { from: Millis; below: Millis }, endsAt: Millis): void;
   /** The first value counts, but for the boot fetch, where the last one does. */
   fetched(id: string, at: Millis): void;
   hello(id: string, at: Millis, serial: string): void;
@@ -129,7 +129,13 @@ export function boots(sql: Sql): Boots {
       sql.all<BootRow>("SELECT * FROM boot WHERE closed_at IS NULL AND mac = ?", mac.toLowerCase()).map(boot),
     all: () => sql.all<BootRow>("SELECT * FROM boot WHERE closed_at IS NULL").map(boot),
     refs: () => sql.all<{ job: string; device: string }>("SELECT job, device FROM boot WHERE closed_at IS NULL"),
-    keep: (id, endsAt) => sql.run("UPDATE boot SET ends_at = ?1 WHERE id = ?2 AND ends_at < ?1", endsAt, id),
+    keep: ({ from, below }, endsAt) =>
+      sql.run(
+        "UPDATE boot SET ends_at = ? WHERE closed_at IS NULL AND ends_at > ? AND ends_at < ?",
+        endsAt,
+        from,
+        below,
+      ),
     fetched: (id, at) => sql.run("UPDATE boot SET fetched_at = ? WHERE id = ?", at, id),
     hello(id, at, serial) {
       sql.run(

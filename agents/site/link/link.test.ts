@@ -99,6 +99,8 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
   });
   const taken: { lease: Lease; sentAt: number }[] = [];
   const revoked: string[] = [];
+  /** How many boots had ended, each time that something was said of them. */
+  const told: number[] = [];
   let renewalIn: number | undefined;
   const work: LinkWork = {
     free: () => 4,
@@ -108,7 +110,7 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
     renewed() {},
     revoked: (ids) => void revoked.push(...ids),
     renewalInMs: () => renewalIn,
-    bootsEnded() {},
+    bootsTold: (ended) => void told.push(ended.length),
     auditAsked() {},
   };
   stop = () => link.stop();
@@ -122,6 +124,7 @@ function setUp(options: { socket?: "up" | "refused"; enrolled?: boolean } = {}) 
     warnings,
     metrics,
     control,
+    told,
     link,
     taken,
     revoked,
@@ -404,6 +407,18 @@ it("[L2] uses nothing of a reply of an older generation, and tries again", async
   expect(s.journal.attempts.unsent()).toEqual([]);
   expect(s.link.status().failing).toBeNull();
   expect(s.syncs.at(-1)?.request.generation).toBe(2);
+});
+
+it("[A5] passes on what is said of its boots, and takes silence for no word", async () => {
+  const s = setUp();
+  await s.start();
+  expect(s.told).toEqual([]);
+  for (const ended of [[], [{ job: "j", device: "d" }]]) {
+    s.control.reply = () => ({ ended });
+    s.link.wake("report");
+    await s.time.advance(2_000);
+  }
+  expect(s.told).toEqual([0, 1]);
 });
 
 it("answers a restored site that asks for its journal at once, and then waits as usual", async () => {

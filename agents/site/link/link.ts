@@ -11,6 +11,7 @@ import type { Clock, Random } from "../../../shared/deps.ts";
 import type { Problem } from "../../../shared/errors.ts";
 import {
   AGENT_PROTOCOL,
+  type BootRef,
   EnrollReply,
   type EnrollRequest,
   type JournalAsk,
@@ -46,8 +47,9 @@ export interface LinkWork {
   revoked(leases: readonly string[]): void;
   /** Time until a lease should be renewed, ms; undefined when none is held. */
   renewalInMs(): number | undefined;
-  /** Boots were closed, audit targets were added. */
-  bootsEnded(refs: readonly { job: string; device: string }[]): void;
+  /** Of the boots that were told these have ended; the others are still wanted. */
+  bootsTold(ended: readonly BootRef[]): void;
+  /** Audit targets were added. */
   auditAsked(): void;
 }
 
@@ -207,7 +209,7 @@ export function makeLink(o: LinkOptions): Link {
         sent.audit.observations.map((s) => s.device),
       );
     if (sent.unknown) o.journal.audits.toldUnknown(sent.unknown.map((u) => u.mac));
-    if (reply.ended && reply.ended.length > 0) w.bootsEnded(reply.ended);
+    if (reply.ended) w.bootsTold(reply.ended);
     w.renewed(reply.renewed, sentAt);
     w.revoked(reply.revoked);
     w.take(reply.leases, sentAt);
