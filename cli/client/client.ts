@@ -94,7 +94,8 @@ export function createClient(deps: HttpDeps) {
       http("POST", "/v1/restores", z.object({ restore: z.string(), generation: z.number() }), { body }),
     restoreLines: (body: { restore: string; from: number; lines: string[] }) =>
       http("PUT", "/v1/restores/lines", z.object({ loaded: z.number() }), { body }),
-    finishRestore: (restore: string) => http("POST", "/v1/restores/finish", SiteView, { body: { restore } }),
+    finishRestore: (restore: string) =>
+      http("POST", "/v1/restores/finish", SiteView, { body: { restore }, timeoutMs: COMPARE_MS }),
     releaseSite: (site: string, body: { acceptLoss?: string; without: string[] }) =>
       http("POST", path`/v1/sites/${site}/release`, Released, { body }),
     outbox: (site: string) => http("GET", path`/v1/sites/${site}/outbox`, OutboxState),
@@ -154,6 +155,9 @@ export function createClient(deps: HttpDeps) {
     limit: (maxSites: number) => http("POST", "/v1/fleet/limit", FleetStatus, { body: { maxSites } }),
   };
 }
+
+/** The whole of a restored site is read back before the answer: hundreds of megabytes take some ten seconds. */
+const COMPARE_MS = 280_000;
 
 /** Most pages that are read of one list: 500,000 entries; beyond that something goes in circles. */
 const MAX_PAGES = 1_000;

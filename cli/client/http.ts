@@ -54,6 +54,8 @@ export interface Ask {
   body?: unknown;
   /** Idempotency-Key of a POST; a fresh one if absent. */
   key?: string;
+  /** How long one exchange may take, where that is longer than usual, ms; Node itself waits 5 minutes for an answer. */
+  timeoutMs?: number;
 }
 
 /** One exchange may take so long; the site object answers within milliseconds, an import within seconds. */
@@ -76,7 +78,7 @@ export function createHttp(deps: HttpDeps): Http {
 
     let waited = 0;
     for (let attempt = 0; ; attempt++) {
-      const { answer, error } = await exchange(deps, url, init);
+      const { answer, error } = await exchange(deps, url, init, ask.timeoutMs ?? TIMEOUT_MS);
       const again = error !== undefined && (error.status === 0 || error.status === 503) && waited < deps.patienceMs;
       if (!again) {
         if (error) throw error;
@@ -97,11 +99,16 @@ export function createHttp(deps: HttpDeps): Http {
   };
 }
 
-async function exchange(deps: HttpDeps, url: URL, init: RequestInit): Promise<{ answer?: unknown; error?: ApiError }> {
+async function exchange(
+  deps: HttpDeps,
+  url: URL,
+  init: RequestInit,
+  timeoutMs: number,
+): Promise<{ answer?: unknown; error?: ApiError }> {
   let response: Response;
   let text: string;
   try {
-    response = await deps.fetch(url, { ...init, signal: AbortSignal.timeout(TIMEOUT_MS) });
+    response = await deps.fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) });
     text = await response.text();
   } catch (cause) {
     return { error: apiError("unavailable", `${url.origin} cannot be reached (${reasonOf(cause)}).`, 0, AWAY) };

@@ -235,6 +235,7 @@ async function finish(c: Context<AppEnv>, restore: Restore): Promise<SiteView> {
 /** Reads back what was loaded: the same bytes, or it is not the export. */
 async function compare(c: Context<AppEnv>, restore: Restore): Promise<void> {
   const object = siteObject(c.env, restore);
+  unwrap(await object.tell("restore.check", { restore: restore.token }));
   const reader = new ExportReader(object, newSecret(c.var.deps.random));
   while (!reader.done) await reader.next();
   if (reader.end().end.sha256 !== restore.sha256)

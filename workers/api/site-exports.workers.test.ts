@@ -70,8 +70,14 @@ describe("export and restore", () => {
     const { body } = await begin(lines, "stays");
     const edited = lines.map((line) => line.replace("node-1", "node-9"));
     expect((await load(body.restore, edited)).body).toMatchObject({ code: "export_broken" });
-    expect((await finish(body.restore)).status).toBe(404);
+    expect((await finish(body.restore)).body).toMatchObject({ code: "export_broken" });
+    const empty = (await begin(lines, "stays")).body.restore;
+    expect(await finish(empty)).toMatchObject({
+      status: 422,
+      body: { code: "export_broken", detail: `1 of ${lines.length - 1} lines have come.` },
+    });
     const again = await begin(lines, "stays");
+    expect((await finish(empty)).body).toMatchObject({ code: "restore_unknown" });
     const moved = lines.map((line) => (line.startsWith('{"t":"device"') ? line.replace("r1", "r2") : line));
     expect((await load(again.body.restore, moved)).status).toBe(200);
     expect((await finish(again.body.restore)).body).toMatchObject({ code: "export_broken" });

@@ -113,6 +113,8 @@ export interface Commands {
   };
   /** Lines of the export as they stand there; `from` of them, the header among them, came before. */
   "restore.load": { in: { restore: string; from: number; lines: string[] }; out: { loaded: number } };
+  /** Refuses `export_broken` unless all lines have come: then they can be compared with the export. */
+  "restore.check": { in: { restore: string }; out: null };
   /** What was loaded has been compared with the export: the site is there, on hold. */
   "restore.finish": { in: { restore: string }; out: SiteView };
   /** Ends the hold of a restored site, once its agents have told what they did since the export. */

@@ -29,7 +29,7 @@ import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { makePlan, planSteps, planView } from "./plans.ts";
 import { ProgressBoard } from "./progress.ts";
 import { release } from "./release.ts";
-import { beginRestore, finishRestore, loadLines } from "./restore.ts";
+import { beginRestore, checkRestore, finishRestore, loadLines } from "./restore.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
 import { createSite, siteDocument, siteView } from "./site.ts";
@@ -164,6 +164,7 @@ const handlers: Handlers = {
   "outbox.dropped": (tx) => dropped(tx),
   "restore.begin": beginRestore,
   "restore.load": loadLines,
+  "restore.check": checkRestore,
   "restore.finish": finishRestore,
   "site.release": release,
   "site.fence": fence,

@@ -58,10 +58,16 @@ export function exportHeader(sql: Sql, site: SiteRecord): ExportHeader {
   };
 }
 
-/** Rows read at a time: few enough that a page does not grow far beyond its limit. */
-const CHUNK = 200;
+/**
+ * Rows read at a time: few enough that a page does not grow far beyond its limit. A part of a text has 400,000 characters,
+ * what a step has found up to 128 Ki.
+ */
+const rowsAtOnce = ({ name }: Table): number => (name === "text_part" ? 5 : name === "step" ? 50 : 200);
 
-/** The next lines after a place, about `maxChars` of them; the first page begins with the header. */
+/**
+ * The next lines after a place, about `maxChars` of them, and never far more: pages have to fit a message of 32 MiB. The
+ * first page begins with the header.
+ */
 export function exportPage(
   sql: Sql,
   site: SiteRecord,
@@ -78,15 +84,16 @@ export function exportPage(
   for (const table of truthTables(sql)) {
     if (input.after && table.name < input.after.table) continue;
     let key = input.after?.table === table.name ? input.after.key : undefined;
+    const limit = rowsAtOnce(table);
     for (let more = true; more; ) {
-      const chunk = readChunk(sql, table, key);
+      const chunk = readChunk(sql, table, key, limit);
       for (const row of chunk) {
         if (!isTruth(table.name, row)) continue;
         put(JSON.stringify({ t: table.name, r: row }));
         rows[table.name] = (rows[table.name] ?? 0) + 1;
       }
       const last = chunk.at(-1);
-      more = chunk.length === CHUNK && last !== undefined;
+      more = chunk.length === limit && last !== undefined;
       key = last ? table.key.map((column) => last[column] ?? null) : key;
       if (more && key && chars >= input.maxChars) return { lines, rows, next: { table: table.name, key } };
     }
@@ -94,11 +101,12 @@ export function exportPage(
   return { lines, rows, next: null };
 }
 
-function readChunk(sql: Sql, table: Table, after: SqlValue[] | undefined): SqlRow[] {
+function readChunk(sql: Sql, table: Table, after: SqlValue[] | undefined, limit: number): SqlRow[] {
   const quoted = (names: readonly string[]) => names.map((name) => `"${name}"`).join(", ");
   const beyond = after ? `WHERE (${quoted(table.key)}) > (${table.key.map(() => "?").join(", ")})` : "";
   return sql.all<SqlRow>(
-    `SELECT ${quoted(table.columns)} FROM "${table.name}" ${beyond} ORDER BY ${quoted(table.key)} LIMIT ${CHUNK}`,
+    `SELECT ${quoted(table.columns)} FROM "${table.name}" ${beyond} ORDER BY ${quoted(table.key)} LIMIT ?`,
     ...(after ?? []),
+    limit,
   );
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Queries } from "./commands.ts";
 import { begun, exported, hashOf, restored } from "./test-export.ts";
 import { World } from "./test-world.ts";
 
@@ -40,6 +41,21 @@ describe("an export", () => {
     w.drain();
     w.permit();
     expect(exported(w).join("\n")).toBe(before);
+  });
+
+  it("has no page far above its limit, whatever texts the site holds: one has to fit a message of 32 MiB", () => {
+    const w = new World(1);
+    for (let n = 0; n < 200; n++) w.sql.run("INSERT INTO text_part VALUES (?, 0, ?)", `t${n}`, "x".repeat(400_000));
+    let after: Queries["export.page"]["in"]["after"];
+    let pages = 0;
+    do {
+      const page = w.ask("export.page", { token: "t", after, maxChars: 4_000_000 });
+      const chars = page.lines.reduce((sum, line) => sum + line.length, 0);
+      expect(chars).toBeLessThan(7_000_000);
+      after = page.next ?? undefined;
+      pages += 1;
+    } while (after);
+    expect(pages).toBeGreaterThan(10);
   });
 
   it("gives the same bytes after it was restored, and after an eviction", () => {
@@ -109,6 +125,24 @@ describe("a restore", () => {
     w.do("restore.finish", { restore: "r2" });
     expect(w.do("restore.finish", { restore: "r2" })).toMatchObject({ name: "ams01" });
     expect(exported(w)).toEqual(lines);
+  });
+
+  it("is compared and finished only when all lines have come and there is a site in them", () => {
+    const lines = exported(busy());
+    const header = JSON.parse(lines[0] ?? "");
+    const w = begun(lines);
+    expect(w.refusal("restore.check", { restore: "r1" })).toBe("export_broken");
+    expect(w.refusal("restore.check", { restore: "r2" })).toBe("restore_unknown");
+    w.do("restore.begin", { restore: "r2", header, generation: 2, sha256: hashOf(lines.slice(0, 1)), lines: 1 });
+    for (const kind of ["restore.check", "restore.finish"] as const)
+      expect(w.refusal(kind, { restore: "r2" })).toBe("export_broken");
+    w.do("restore.begin", { restore: "r3", header, generation: 2, sha256: hashOf(lines), lines: lines.length });
+    w.do("restore.load", { restore: "r3", from: 1, lines: lines.slice(1) });
+    w.do("restore.check", { restore: "r3" });
+    w.do("restore.finish", { restore: "r3" });
+    // The answer to the finish was lost, and all is asked again.
+    w.do("restore.check", { restore: "r3" });
+    expect(new World(0, { empty: true }).refusal("restore.check", { restore: "r3" })).toBe("restore_unknown");
   });
 
   it("refuses tables of a version that is not known, and an object in which a site is at work", () => {

@@ -106,17 +106,30 @@ function readJson(text: string): unknown {
   }
 }
 
+/** The restore with all its lines in; undefined when it has been finished. Refuses one that is not whole, or not this one. */
+function whole(tx: Tx, id: string): Restore | undefined {
+  const state = ofRestore(tx.sql);
+  if (!state && holdOf(tx.sql)?.restore === id) return undefined;
+  if (state?.id !== id) return tx.fail("restore_unknown", "Another restore of this site was begun or finished.");
+  if (state.loaded !== state.lines)
+    return tx.fail("export_broken", `${state.loaded} of ${state.lines} lines have come.`);
+  if (readMeta(tx.sql, "site") === undefined) return tx.fail("export_broken", "Its lines hold no site.");
+  return state;
+}
+
+/** Whether all is in that is to be compared with the file. */
+export function checkRestore(tx: Tx, input: Commands["restore.check"]["in"]): null {
+  whole(tx, input.restore);
+  return null;
+}
+
 /**
  * All is in, and whoever restores has compared it with the file: the tables are brought to the newest version, and the
  * site is on hold.
  */
 export function finishRestore(tx: Tx, input: Commands["restore.finish"]["in"]): SiteView {
-  const state = ofRestore(tx.sql);
-  if (!state && holdOf(tx.sql)?.restore === input.restore) return siteView(tx.sql, tx.site);
-  if (state?.id !== input.restore)
-    return tx.fail("restore_unknown", "Another restore of this site was begun or finished.");
-  if (state.loaded !== state.lines)
-    return tx.fail("export_broken", `${state.loaded} of ${state.lines} lines have come.`);
+  const state = whole(tx, input.restore);
+  if (!state) return siteView(tx.sql, tx.site);
   tx.sql.run("DELETE FROM meta WHERE key = 'restore'");
   migrate(tx.sql);
   const { header, generation, id, sha256 } = state;
