@@ -61,7 +61,9 @@ export class SimBmc {
   call(host: AgentHost, life: Life, request: HttpRequest): Promise<HttpResponse> {
     const { clock, faults } = this.#sim;
     const write = writeOf(request);
-    const ended = write && this.#witness.sent(host, write);
+    // Without a session of this very BMC it is nothing that could be done.
+    const known = this.#fake.state.sessions.has(request.headers?.["x-auth-token"] ?? "");
+    const ended = write && known ? this.#witness.sent(host, write) : undefined;
     let wait = this.#random.between(3, 40);
     if (faults.strikes("BMC late")) wait = this.#random.between(2_000, 19_000);
     // It is done after nobody waits for it any more; the longest call of an action allows for that.

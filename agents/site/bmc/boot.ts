@@ -79,24 +79,25 @@ export async function writeBoot(bmc: Bmc, system: SystemView, want: Override): P
     ),
   );
   const body = system.quirks.bootPatch === "changed" ? changed : full;
-  const response = await patch(bmc, at, body);
+  const response = await patch(bmc, system.login, at, body);
   if (response.status < 300) return;
   const { BootSourceOverrideMode: mode, ...short } = full;
   if (response.status === 400 && mode !== undefined) {
     // B7: some reject the mode beside the target.
-    const again = await patch(bmc, at, short);
+    const again = await patch(bmc, system.login, at, short);
     if (again.status < 300) return;
   }
   throw refusal(bmc, "the boot override", response);
 }
 
 /** B1, B2: the ETag as given, then without its weak mark, then none; "any" only where a precondition is demanded. */
-async function patch(bmc: Bmc, at: Place, boot: object): Promise<BmcResponse> {
+async function patch(bmc: Bmc, login: number, at: Place, boot: object): Promise<BmcResponse> {
   const tags: (string | undefined)[] = at.etag
     ? [at.etag, ...(at.etag.startsWith("W/") ? [at.etag.slice(2)] : []), undefined]
     : [undefined];
   const send = (tag: string | undefined) =>
     bmc.owner.send(bmc.fence, "PATCH", at.path, {
+      login,
       body: { Boot: boot },
       headers: tag === undefined ? {} : { "if-match": tag },
     });

@@ -37,7 +37,7 @@ function captured(file: string): { bmc: Bmc; reads: string[] } {
     async send(_fence, method, path) {
       reads.push(`${method} ${path}`);
       const json = map.get(slim(path));
-      return { status: json === undefined ? 404 : 200, etag: undefined, location: undefined, json };
+      return { status: json === undefined ? 404 : 200, login: 1, etag: undefined, location: undefined, json };
     },
     root: async () => root as Awaited<ReturnType<BmcOwner["root"]>>,
     memo: new Map(),

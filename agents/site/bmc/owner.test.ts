@@ -69,7 +69,7 @@ it("[A3] logs out the session that a killed agent left open", async () => {
   await readSystem(bmc);
   expect(fake.state.sessions.size).toBe(1);
   await readSystem(bmcPool(o).bmc(target().bmc, free));
-  expect([...fake.state.sessions]).toEqual(["s2"]);
+  expect([...fake.state.sessions]).toEqual([`${SERIAL}-s2`]);
 });
 
 it("[A3] opens the breaker at a refused login, for all callers, and tries again after five minutes", async () => {

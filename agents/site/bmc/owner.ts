@@ -21,6 +21,8 @@ export interface Fence {
 
 export interface BmcResponse {
   status: number;
+  /** The login in which it was answered, by its number. */
+  login: number;
   etag: string | undefined;
   location: string | undefined;
   json: unknown;
@@ -35,6 +37,11 @@ export interface BmcOwner {
   close(): Promise<void>;
 }
 interface SendOptions {
+  /**
+   * T2: the login in which the machine was identified. A session is good at one BMC only, so within it the write reaches
+   * the machine whose serial was read, whatever is done to cables and addresses; in any other login nothing is sent.
+   */
+  login?: number;
   body?: unknown;
   headers?: Record<string, string>;
 }
@@ -72,6 +79,9 @@ const Root = z.object({
 });
 export type Root = z.infer<typeof Root>;
 
+/** The login that the write was bound to has ended, and the write was not sent: the machine is to be identified anew. */
+export class LoginEnded extends TurnupError {}
+
 const authFailed = (detail: string): TurnupError => new TurnupError({ code: "bmc_auth_failed", detail });
 
 export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
@@ -80,6 +90,7 @@ export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
   const name = `${host}:${address.port}`;
   const memo = new Map<string, unknown>();
   let auth: { headers: Record<string, string>; location?: string } | undefined;
+  let logins = 0;
   let rootSeen: Root | undefined;
   let blockedUntil = 0;
   let lastEnd = Number.NEGATIVE_INFINITY;
@@ -188,6 +199,7 @@ export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
   };
 
   const login = async (fence: Fence): Promise<void> => {
+    logins += 1;
     const { username, password } = credentials();
     const root = await readRoot(fence);
     const link =
@@ -235,11 +247,16 @@ export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
     for (let tries = 1; ; tries++) {
       refuseWhileBlocked();
       if (!auth) await login(fence);
+      if (more?.login !== undefined && more.login !== logins)
+        throw new LoginEnded({
+          code: "bmc_unavailable",
+          detail: `The BMC ${name} ended the session in which its machine was identified.`,
+        });
       const response = await patient(
         fence,
         request(method, path, { ...more, headers: { ...more?.headers, ...auth?.headers } }),
       );
-      if (response.status !== 401) return shaped(response);
+      if (response.status !== 401) return shaped(response, logins);
       // S4: sessions die early. One fresh login, then the breaker; a 401 means that nothing was done, so a write may follow.
       const hadSession = auth?.headers["x-auth-token"] !== undefined;
       auth = undefined;
@@ -280,9 +297,9 @@ export function bmcOwner(address: BmcAddress, o: OwnerOptions): BmcOwner {
   };
 }
 
-const shaped = (response: HttpResponse): BmcResponse => {
+const shaped = (response: HttpResponse, login: number): BmcResponse => {
   const json = parseJson(response.body);
   const inBody = z.object({ "@odata.etag": z.string() }).safeParse(json);
   const etag = response.headers.etag || (inBody.success ? inBody.data["@odata.etag"] : undefined) || undefined;
-  return { status: response.status, etag, location: response.headers.location, json };
+  return { status: response.status, login, etag, location: response.headers.location, json };
 };

@@ -38,7 +38,7 @@ export async function commandPower(
       code: "bmc_error",
       detail: `The BMC ${bmc.name} cannot switch ${want.toLowerCase()}: it offers ${types?.join(", ")}.`,
     });
-  const response = await bmc.owner.send(bmc.fence, "POST", target, { body: { ResetType: type } });
+  const response = await bmc.owner.send(bmc.fence, "POST", target, { login: system.login, body: { ResetType: type } });
   if (response.status < 300) return "sent";
   if (response.status === 400 || response.status === 409) {
     const now = await readSystem(bmc);

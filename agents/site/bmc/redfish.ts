@@ -57,6 +57,8 @@ const System = z.object({
 
 export interface SystemView {
   path: string;
+  /** The login in which it was read: writes that rest on it go out in the same one (T2). */
+  login: number;
   etag: string | undefined;
   raw: z.infer<typeof System>;
   quirks: Quirks;
@@ -139,6 +141,7 @@ function view(path: string, response: BmcResponse): SystemView | undefined {
   const power = PowerStates.safeParse(raw.PowerState);
   return {
     path,
+    login: response.login,
     etag: response.etag,
     raw,
     quirks,

@@ -2,7 +2,7 @@ import { TurnupError } from "../../../shared/errors.ts";
 import { bootWords, isSet, type Override, readBoot, writeBoot } from "../bmc/boot.ts";
 import type { SystemView } from "../bmc/redfish.ts";
 import { sleep } from "../deps.ts";
-import { mayDisrupt } from "./guard.ts";
+import { inOneLogin, mayDisrupt } from "./guard.ts";
 import { failing, type Step, type World } from "./step.ts";
 
 /** Some BMCs drop a write in silence: this often it is written, and this often read after each write. */
@@ -37,7 +37,10 @@ export async function ensureBoot(step: Step, world: World, want: Override): Prom
 }
 
 /** A2: sends the override once, with its intent on disk before it and its outcome after it. Throws when it is not known to be taken. */
-export async function commandBoot(step: Step, world: World, system: SystemView, want: Override): Promise<void> {
+export const commandBoot = (step: Step, world: World, system: SystemView, want: Override): Promise<void> =>
+  inOneLogin(step, world, system, (identified) => send(step, world, identified, want));
+
+async function send(step: Step, world: World, system: SystemView, want: Override): Promise<void> {
   const { machines } = world.journal;
   const effect = machines.intend(step.target, step.lease.id, "bootOverride", world.clock.now());
   await world.journal.durable();

@@ -3,7 +3,7 @@ import { commandPower } from "../bmc/power.ts";
 import { readSystem, type SystemView } from "../bmc/redfish.ts";
 import { hardwareMs } from "../config.ts";
 import { sleep } from "../deps.ts";
-import { mayDisrupt, spendPower } from "./guard.ts";
+import { inOneLogin, mayDisrupt, spendPower } from "./guard.ts";
 import { failing, type Step, type World } from "./step.ts";
 
 /** Commands that one attempt sends at most: a command may be lost (the hardware notes 0.2: a write is never proof). */
@@ -29,7 +29,7 @@ export async function ensurePower(
     system = commands === 0 ? system : await mayDisrupt(step, world);
     if (system.power === want) continue;
     if (commands > 0) step.repeated("power");
-    await command(step, world, system, want);
+    await inOneLogin(step, world, system, (identified) => command(step, world, identified, want));
   }
 }
 

@@ -50,6 +50,53 @@ it("[T2] touches nothing on a machine with another serial, whatever it is asked"
   }
 });
 
+/** Before the first write comes in, its session ends, and perhaps another machine answers at the address. */
+function beforeTheWrite(w: FakeWorld, what: () => void): void {
+  const { handle } = w.bmc;
+  let met = false;
+  w.bmc.handle = (request) => {
+    if (!met && (request.method === "PATCH" || request.url.endsWith("ComputerSystem.Reset"))) {
+      met = true;
+      w.bmc.state.sessions.clear();
+      what();
+    }
+    return handle(request);
+  };
+}
+
+it("[T2] sends no write to a machine that took the place of the one whose serial it had read", async () => {
+  for (const action of ["bmc.bootOverride", "bmc.power"] as const) {
+    const w = fakeWorld();
+    beforeTheWrite(w, () => {
+      w.bmc.state.serial = "OTHER";
+    });
+    expect(await run(w, lease(action))).toMatchObject({ failure: { code: "identity_mismatch" } });
+    expect(writes(w)).toEqual([expect.stringMatching(/ 401$/)]);
+  }
+});
+
+it("[T2] reads the serial again where the session ended between that and the write", async () => {
+  for (const action of ["bmc.bootOverride", "bmc.power"] as const) {
+    const w = fakeWorld();
+    beforeTheWrite(w, () => {});
+    expect((await run(w, lease(action)))?.outcome).toBe("succeeded");
+    expect(writes(w)).toEqual([expect.stringMatching(/ 401$/), expect.stringMatching(/ 204$/)]);
+    const { log } = w.bmc.state;
+    const between = log.slice(log.indexOf(writes(w)[0] ?? "") + 1, log.indexOf(writes(w)[1] ?? ""));
+    expect(between).toContain("GET /redfish/v1/Systems/1 200");
+  }
+});
+
+it("gives up a write whose session ends each time", async () => {
+  const w = fakeWorld();
+  const { handle } = w.bmc;
+  w.bmc.handle = (request) => {
+    if (request.method === "PATCH") w.bmc.state.sessions.clear();
+    return handle(request);
+  };
+  expect(await run(w, lease("bmc.bootOverride"))).toMatchObject({ failure: { code: "bmc_unavailable" } });
+});
+
 it("[T2] touches nothing when the serial cannot be read", async () => {
   const w = fakeWorld({ bmc: fakeBmc("To be filled by O.E.M.") });
   expect(await run(w, lease("bmc.power"))).toMatchObject({ failure: { code: "identity_unreadable" } });

@@ -1,4 +1,5 @@
 import type { PlanTarget } from "../../../shared/model/plan.ts";
+import { LoginEnded } from "../bmc/owner.ts";
 import { checkIdentity, readSystem, type SystemView } from "../bmc/redfish.ts";
 import { failing, type Step, type World } from "./step.ts";
 
@@ -27,6 +28,30 @@ export async function mayDisrupt(step: Step, world: World): Promise<SystemView> 
   else if (!machines.poweredByUs(target))
     throw failing("machine_powered_on", `${target.name} is ${system.power} and this agent did not power it on.`);
   return system;
+}
+
+/** Logins that one write may lose before it counts as failed. */
+const LOGINS = 3;
+
+/**
+ * T2: has a write sent in the login in which the machine was identified. Where that has ended, nothing was sent, and
+ * whatever stands there now is asked first, by `mayDisrupt`.
+ */
+export async function inOneLogin(
+  step: Step,
+  world: World,
+  system: SystemView,
+  send: (system: SystemView) => Promise<void>,
+): Promise<void> {
+  let identified = system;
+  for (let tries = 1; ; tries++) {
+    try {
+      return await send(identified);
+    } catch (error) {
+      if (!(error instanceof LoginEnded) || tries === LOGINS) throw error;
+    }
+    identified = await mayDisrupt(step, world);
+  }
 }
 
 /** A4: counts power commands over the last hour, on disk. Throws when the next one would be too many. */

@@ -113,7 +113,8 @@ export function fakeBmc(serial: string, options: FakeBmcOptions = {}): FakeBmc {
       const sent = body as { UserName: string; Password: string };
       if (faults.badLogin || sent.UserName !== username || sent.Password !== password)
         return refused(401, "Base.1.8.NoValidSession", `no such user ${sent.UserName} ${sent.Password}`);
-      const id = `s${state.logins}`;
+      // Good here only, as with real BMCs.
+      const id = `${serial}-s${state.logins}`;
       state.sessions.add(id);
       return json(201, {}, { "x-auth-token": id, location: `/redfish/v1/SessionService/Sessions/${id}` });
     }
