@@ -11,6 +11,8 @@ import type { Sim } from "./sim.ts";
 
 export interface Write {
   kind: "power.On" | "power.Off" | "bootOverride";
+  /** The address that it was sent to. */
+  to: string;
   /** The whole time that the caller gives it, ms. */
   timeoutMs: number;
 }
@@ -148,8 +150,9 @@ export class SimBmc {
 }
 
 function writeOf({ method, url, body, timeoutMs }: HttpRequest): Write | undefined {
-  if (method === "PATCH") return { kind: "bootOverride", timeoutMs };
+  const write = { to: new URL(url).hostname, timeoutMs };
+  if (method === "PATCH") return { kind: "bootOverride", ...write };
   if (method !== "POST" || !url.endsWith("ComputerSystem.Reset")) return undefined;
   const { ResetType } = JSON.parse(body ?? "{}") as { ResetType?: string };
-  return { kind: ResetType === "On" ? "power.On" : "power.Off", timeoutMs };
+  return { kind: ResetType === "On" ? "power.On" : "power.Off", ...write };
 }

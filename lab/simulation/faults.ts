@@ -53,6 +53,7 @@ export const spells = [
   "budget away",
   "budget full",
   "wrong machine in the place",
+  "part that nobody ordered",
   "cables of two BMCs swapped",
   "drive not blank",
   "machine switched on by a person",

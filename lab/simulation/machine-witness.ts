@@ -7,6 +7,8 @@ import type { Sim } from "./sim.ts";
 export interface Witnessed {
   /** The device whose place it stands in. */
   device: string;
+  /** Where the site looks for its BMC. */
+  address: string;
   plannedSerial: string;
   serial: string;
   inService: boolean;
@@ -27,9 +29,10 @@ export class MachineWitness implements Witness {
   }
 
   sent(host: AgentHost, write: Write): () => void {
-    const { device, plannedSerial, serial, inService, foreign } = this.#of();
+    const { device, address, plannedSerial, serial, inService, foreign } = this.#of();
     const what = `${host.name} sent ${write.kind} to ${serial}`;
     this.#sim.say(what);
+    if (write.to !== address) this.#sim.violate("T2", `${what}, which does not belong to the address ${write.to}`);
     if (serial !== plannedSerial) this.#sim.violate("T2", `${what}, which stands where ${plannedSerial} was planned`);
     if (inService) this.#sim.violate("T5", `${what}, which is in service`);
     if (foreign && !host.journal.get("SELECT 1 FROM effect WHERE device = ? AND kind = 'power.On'", device))

@@ -48,6 +48,8 @@ export class Machine {
   serial: string;
   inService = false;
   foreign = false;
+  /** It has a port more than the bill of materials. */
+  extraNic = false;
   readonly drives: Drive[];
   readonly #sim: Sim;
   readonly #random: Stream;
@@ -65,7 +67,8 @@ export class Machine {
     this.#hosts = hosts;
     this.#random = sim.stream(`machine ${planned.name}`);
     this.drives = planned.asset.media.map((m) => ({ serial: m.serial, content: "blank" }));
-    const witness = new MachineWitness(sim, () => ({ ...this.#seen(), plannedSerial: planned.asset.serial }));
+    const plan = { address: planned.install?.bmc.address ?? "", plannedSerial: planned.asset.serial };
+    const witness = new MachineWitness(sim, () => ({ ...this.#seen(), ...plan }));
     this.bmc = new SimBmc(sim, this.serial, witness, (power) => this.#commanded(power));
   }
 
@@ -236,7 +239,10 @@ export class Machine {
         result: {
           source: "ramdisk",
           serial: this.serial,
-          nics: [{ name: "eth0", mac: this.planned.install?.boot.mac }],
+          nics: [
+            { name: "eth0", mac: this.planned.install?.boot.mac },
+            ...(this.extraNic ? [{ name: "eth1", mac: "02:ff:00:00:00:01" }] : []),
+          ],
         },
       };
     const drive = this.drives.find((d) => d.serial === command.medium.serial);

@@ -12,6 +12,8 @@ export interface Mutant {
   to: string;
 }
 
+import { pastDefects } from "./past-defects.ts";
+
 const CORE = "workers/site/core/";
 const AGENT = "agents/site/";
 
@@ -142,4 +144,5 @@ export const mutants: readonly Mutant[] = [
     from: "  checkIdentity(system, target);\n  const { machines }",
     to: "  const { machines }",
   },
+  ...pastDefects,
 ];

@@ -166,7 +166,10 @@ export class People {
     const target = view.ok ? this.#random.pick(view.value.targets) : undefined;
     if (!target) return;
     const step = (this.#random.chance(0.5) ? target.step : undefined) ?? this.#random.pick(STEPS) ?? "identify";
-    this.#tell("job.skip", { job, device: target.device, step, reason: "known good", actor: ACTOR });
+    this.skip(job, target.device, step);
+  }
+  skip(job: string, device: string, step: string): void {
+    this.#tell("job.skip", { job, device, step, reason: "known good", actor: ACTOR });
   }
 
   /** S2: a host that is given up is revoked, and another one enrols. */

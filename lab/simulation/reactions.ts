@@ -37,11 +37,13 @@ export class Reactions {
     world.watch.moved.push((move) => this.#saw(move));
   }
 
-  #saw({ kind, job, device, action, now }: Move): void {
+  #saw({ kind, job, n, device, action, now }: Move): void {
     if (job === null) return;
     const step = kind === "step" ? `${now} ${action}` : "";
     if (now === "leased") this.#maybe(this.#chanceToPause(job, device, action ?? ""), [5, 40], () => this.#pause(job));
     if (CALLED_BACK.includes(step)) this.#maybe(0.1, [1, 20], () => this.#people.cancel(job));
+    if (kind === "step" && now === "failed" && n !== null)
+      this.#maybe(0.5, [500, MINUTE / 2], () => this.#people.skip(job, device ?? "", String(n)));
     if (kind === "target" && now === "waiting")
       this.#maybe(0.7, [MINUTE / 2, 8 * MINUTE], () => this.#decide(job, device ?? ""));
     if (kind === "job" && (now === "failed" || now === "partly"))

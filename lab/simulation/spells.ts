@@ -16,6 +16,13 @@ export class Spells {
     this.#world = world;
     this.#people = people;
     this.#random = world.sim.stream("spells");
+    // Now and then in the very middle of a step that writes: after its reads and before its write.
+    world.watch.moved.push(({ now, action }) => {
+      if (now !== "leased" || action !== "bmc.bootOverride" || !this.#random.chance(0.04)) return;
+      world.sim.clock.after(this.#random.between(50, 700), () => {
+        if (!world.sim.faults.calm && this.#swap()) world.sim.faults.began("cables of two BMCs swapped");
+      });
+    });
   }
 
   begin(): void {

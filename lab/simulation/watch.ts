@@ -14,7 +14,7 @@ import { LeaseRules } from "./invariants/leases.ts";
 import { type Move, takeMoves, watchMoves } from "./invariants/moves.ts";
 import { checkProjection, outboxIsEmpty } from "./invariants/projection.ts";
 import { ReportRules } from "./invariants/reports.ts";
-import { checkTransitions } from "./invariants/transitions.ts";
+import { checkDecisions, checkTransitions } from "./invariants/transitions.ts";
 import type { SimReadModel } from "./read-model.ts";
 import type { Sim } from "./sim.ts";
 
@@ -73,6 +73,7 @@ export class Watch {
     this.#situations(sql, moves, kind === "agent.sync");
     if (kind === "agent.sync") this.#reported(input as Commands["agent.sync"]["in"]);
     checkTransitions(this.#sim, moves);
+    checkDecisions(this.#sim, kind, moves);
     this.#reports.after(before, moves);
     this.#leases.check(sql, now, moves, kind === "agent.sync" && reply.ok ? (reply.value as SyncReply) : undefined);
     if (kind === "job.cancel") this.#leases.cancelled(moves);

@@ -56,6 +56,10 @@ export class World {
     const other = this.sim.stream(`place ${device.name}`).chance(0.03);
     if (other) this.sim.faults.began("wrong machine in the place");
     const machine = new Machine(this.sim, device, () => this.hosts, other ? `X${device.asset.serial}` : undefined);
+    if (this.sim.stream(`parts ${device.name}`).chance(0.09)) {
+      this.sim.faults.began("part that nobody ordered");
+      machine.extraNic = true;
+    }
     const found = this.site.ask("device", { device: device.name });
     if (found.ok) machine.device = found.value.id;
     this.#addresses.set(device.install?.bmc.address ?? "", machine);
