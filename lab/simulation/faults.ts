@@ -46,6 +46,7 @@ export const faults = {
 export const spells = [
   "agent cut off for longer than a lease",
   "agent cut off for a day",
+  "agent's uplink slow for minutes",
   "all agents away for longer than any limit",
   "agent and BMCs cut off at once",
   "agent's clock wrong by minutes",

@@ -7,6 +7,8 @@ export class Network {
   readonly #random: Stream;
   /** Until when a host is cut off, by its name. */
   readonly #cut = new Map<string, number>();
+  /** Until when a host's messages take their time, by its name. */
+  readonly #slow = new Map<string, number>();
 
   constructor(sim: Sim) {
     this.#sim = sim;
@@ -16,8 +18,13 @@ export class Network {
   cutOff(host: string, ms: number): void {
     this.#cut.set(host, this.#sim.clock.now + ms);
   }
+  /** For so long each way takes about as long as an agent waits for an answer, or longer. */
+  slowDown(host: string, ms: number): void {
+    this.#slow.set(host, this.#sim.clock.now + ms);
+  }
   heal(): void {
     this.#cut.clear();
+    this.#slow.clear();
   }
   isCut(host: string): boolean {
     return (this.#cut.get(host) ?? 0) > this.#sim.clock.now;
@@ -35,6 +42,7 @@ export class Network {
   #deliver(host: string, what: string, deliver: () => void): void {
     const { clock, faults } = this.#sim;
     let ms = this.#random.between(2, 40);
+    if ((this.#slow.get(host) ?? 0) > clock.now) ms += this.#random.between(4_000, 16_000);
     if (faults.strikes("message reordered")) ms += this.#random.between(50, 3_000);
     if (faults.strikes("message delayed")) {
       ms += this.#random.between(5_000, 150_000);

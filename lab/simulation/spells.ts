@@ -37,6 +37,7 @@ export class Spells {
         () => this.#cutOff(host?.name, this.#random.between(MINUTE, 8 * MINUTE)),
       ],
       [1, "agent cut off for a day", () => this.#cutOff(host?.name, 25 * HOUR)],
+      [6, "agent's uplink slow for minutes", () => this.#slow(host?.name)],
       [2, "all agents away for longer than any limit", () => this.#allAway()],
       [6, "agent's clock wrong by minutes", () => this.#wrongClock(host)],
       [5, "read model down", () => readModel.goDown(this.#random.between(5_000, 10 * MINUTE))],
@@ -65,6 +66,12 @@ export class Spells {
   #cutOff(host: string | undefined, ms: number): boolean {
     if (host === undefined) return false;
     this.#world.network.cutOff(host, ms);
+    return true;
+  }
+
+  #slow(host: string | undefined): boolean {
+    if (host === undefined) return false;
+    this.#world.network.slowDown(host, this.#random.between(2 * MINUTE, 8 * MINUTE));
     return true;
   }
 

@@ -1,6 +1,6 @@
 /** L1, L2, J4, J6, G5, G6: what must hold in the transaction that leases a step, and in one that takes it back. */
 import { actions, isActionName } from "../../../shared/actions/index.ts";
-import type { SyncReply } from "../../../shared/protocol/agent.ts";
+import { LEASE_TTL_MS, type SyncReply } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { readMeta } from "../../../workers/site/core/tx.ts";
 import type { AgentHost } from "../agent-host.ts";
@@ -33,6 +33,21 @@ export class LeaseRules {
       "SELECT device FROM step WHERE state IN ('leased', 'running') GROUP BY device HAVING count(*) > 1",
     );
     if (twice) this.#sim.violate("L1", `two steps are at work on ${twice.device}`);
+  }
+
+  /** J10: after a tick nothing is at work on a lease that has run out. */
+  ticked(sql: Sql, now: number): void {
+    const late = sql.get<{ job: string; n: number; until: number }>(
+      `SELECT s.job, s.n, max(s.leased_at + ?1, a.lease_until) AS until FROM step s JOIN agent a ON a.id = s.agent
+       WHERE s.state IN ('leased', 'running') AND max(s.leased_at + ?1, a.lease_until) <= ?2`,
+      LEASE_TTL_MS,
+      now,
+    );
+    if (late)
+      this.#sim.violate(
+        "J10",
+        `step ${late.n} of ${late.job} is at work on a lease that ended ${now - late.until} ms ago`,
+      );
   }
 
   /** J6: a step that acts is never called back. */
