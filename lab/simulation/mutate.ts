@@ -19,6 +19,11 @@ export function mutated({ name, file, from, to }: Mutant, source = readFileSync(
 export function mutate(name: string): void {
   const mutant = mutantNamed(name);
   if (!mutant) throw new Error(`There is no mutant ${name}.`);
+  plant(mutant);
+}
+
+/** Puts this defect into its file when that is loaded. */
+export function plant(mutant: Mutant): void {
   const text = mutated(mutant);
   const url = pathToFileURL(join(ROOT, mutant.file)).href;
   registerHooks({

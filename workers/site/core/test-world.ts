@@ -79,7 +79,7 @@ export class World {
   readonly sql: NodeSql;
   core: SiteCore;
   now = 1_800_000_000_000;
-  readonly random = seeded(7);
+  random = seeded(7);
   readonly effects: Effect[] = [];
   agent = "";
 
@@ -112,6 +112,27 @@ export class World {
   /** Forgets everything that is in memory only, as an eviction does. */
   evict(): void {
     this.core = this.#open();
+  }
+
+  /** Runs `body` in this world, and sets all back to what it is now: much cheaper than a new world for each of many. */
+  undone(body: () => void): void {
+    const { core, now, agent } = this;
+    const effects = this.effects.length;
+    const undo = new Error("undo");
+    try {
+      this.sql.transact(() => {
+        // Not the numbers that this world was made with: ids would come twice.
+        this.random = seeded(8);
+        this.evict();
+        body();
+        throw undo;
+      });
+    } catch (error) {
+      if (error !== undo) throw error;
+    } finally {
+      Object.assign(this, { core, now, agent });
+      this.effects.length = effects;
+    }
   }
 
   /** Runs a command that must be taken. */

@@ -1,0 +1,63 @@
+/** Defects for the model to find: the simulation's that a core alone can have, and some of branches, which no shipped workflow has. */
+import { type Mutant, mutants } from "../mutants.ts";
+
+const CORE = "workers/site/core/";
+
+const shared = [
+  "no-epoch-check",
+  "report-applied-twice",
+  "lease-not-expired",
+  "deadline-missing-in-one-state",
+  "lock-released-early",
+  "lock-of-another-not-asked",
+  "guard-outside-transaction",
+  "handover-too-early",
+  "retry-of-unknown-without-reading",
+];
+
+const own: readonly Mutant[] = [
+  {
+    name: "two-branches-at-once",
+    rule: "L1",
+    file: `${CORE}leases.ts`,
+    from: "return !isBusy(tx.sql, target, step.n);",
+    to: "return true;",
+  },
+  {
+    name: "other-branch-not-asked-after-a-call",
+    rule: "L1",
+    file: `${CORE}handover.ts`,
+    from: "target.agent === null ? undefined : inCall(tx, target)",
+    to: "undefined",
+  },
+  {
+    name: "branch-goes-on-while-a-person-decides",
+    rule: "J2",
+    file: `${CORE}needs.ts`,
+    from: "if (isWaiting(tx.sql, job, device)) return;",
+    to: "",
+  },
+  {
+    name: "step-at-work-ends-with-its-machine",
+    rule: "J2",
+    file: `${CORE}targets.ts`,
+    from: "if (!isBusy(tx.sql, target)) return",
+    to: "return",
+  },
+  {
+    name: "places-not-counted",
+    rule: "G5",
+    file: `${CORE}leases.ts`,
+    from: "if (fresh) places.take(step);",
+    to: "",
+  },
+  {
+    name: "key-used-twice",
+    rule: "J1",
+    file: `${CORE}jobs.ts`,
+    from: "return { job: used.job, created: false };",
+    to: "",
+  },
+];
+
+export const defects: readonly Mutant[] = [...mutants.filter((m) => shared.includes(m.name)), ...own];
