@@ -85,7 +85,11 @@ async function siteOfDevice(c: Context<AppEnv>, device: string, site: string | u
     limit: 2,
   });
   const [only, another] = items;
-  if (only === undefined) throw new TurnupError({ code: "not_found", detail: `There is no device ${device}.` });
+  if (only === undefined)
+    throw new TurnupError({
+      code: "not_found",
+      detail: `No list has a device ${device}. They are some seconds behind; name its site to ask that one itself.`,
+    });
   if (another !== undefined)
     throw new TurnupError({ code: "conflict", detail: `Several sites have a device ${device}; say which by ?site=.` });
   return siteFor(c, only.site);
