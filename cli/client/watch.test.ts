@@ -77,7 +77,7 @@ describe("watching a job", () => {
       [[event(2), event(3), event(4)]],
     );
     expect(await take(deps, 5)).toEqual([1, 2, 3, 4, 5]);
-    expect(asked).toEqual([2]);
+    expect(asked).toEqual([1]);
     expect(opened[1]?.url).toMatch(/after=4$/);
   });
 
@@ -92,8 +92,14 @@ describe("watching a job", () => {
   });
 
   it("polls where no stream can be opened", async () => {
-    const { deps } = world([[], [], []], [[event(1)], [event(2)], [event(3)]]);
+    const { deps, asked } = world([[], [], []], [[event(1)], [event(1), event(2)], [event(2), event(3)]]);
     expect(await take(deps, 3)).toEqual([1, 2, 3]);
+    expect(asked).toEqual([0, 0, 1]);
+  });
+
+  it("ends when the last event that it saw is there no more: the site was set back", async () => {
+    const { deps } = world([[event(1), event(2), event(3)]], [[]]);
+    expect(await take(deps, 9)).toEqual([1, 2, 3]);
   });
 
   it("[C5] passes over what it does not understand", async () => {

@@ -13,7 +13,8 @@ const RECONNECT_MS = 500;
 /**
  * A job's events as they happen, each stored one once and in order, from `after` on. The live stream may end at any
  * time (the control plane restarts): what was missed is read by sequence number, and the stream is opened again.
- * Ends when `signal` is aborted; an `ApiError` ends it too.
+ * Ends when `signal` is aborted, or when the last event that was seen is there no more: the site was restored from an
+ * older export, and the job has to be read anew. An `ApiError` ends it too.
  */
 export async function* watchJob(
   deps: WatchDeps,
@@ -33,7 +34,10 @@ export async function* watchJob(
     }
     if (signal.aborted) return;
     await deps.sleep(RECONNECT_MS);
-    for (const event of await deps.client.events(job, seq)) {
+    const newest = seq;
+    const missed = await deps.client.events(job, Math.max(0, newest - 1));
+    if (newest > 0 && !missed.some((event) => event.seq === newest)) return;
+    for (const event of missed) {
       if (event.seq <= seq) continue;
       seq = event.seq;
       yield event;

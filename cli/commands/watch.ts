@@ -20,25 +20,23 @@ export async function followJob(
   signal: AbortSignal,
   onView: (view: JobView) => void,
 ): Promise<JobView> {
-  const first = await client.job(id);
-  const order = stepOrder((await client.getPlan(first.plan)).plan);
-  let view = first;
+  let view = await client.job(id);
+  const order = stepOrder((await client.getPlan(view.plan)).plan);
   onView(view);
   if (isSettled(view)) return view;
-  for await (const event of watchJob(
-    { client, WebSocket: cli.WebSocket, sleep: cli.sleep },
-    id,
-    view.lastEvent,
-    signal,
-  )) {
-    const next = foldJob(view, event, order) ?? (await client.job(id));
-    if (next === view) continue;
-    view = next;
-    onView(view);
-    if (isSettled(view)) break;
+  const deps = { client, WebSocket: cli.WebSocket, sleep: cli.sleep };
+  while (!signal.aborted && !isSettled(view)) {
+    for await (const event of watchJob(deps, id, view.lastEvent, signal)) {
+      const next = foldJob(view, event, order) ?? (await client.job(id));
+      if (next === view) continue;
+      view = next;
+      onView(view);
+      if (isSettled(view)) break;
+    }
+    // What the fold does not carry (a cancelled step's last words, a site set back) is read once more.
+    if (!signal.aborted) view = await client.job(id);
   }
-  // What the fold does not carry (a cancelled step's last words) is read once more.
-  return signal.aborted ? view : client.job(id);
+  return view;
 }
 
 /** Shows a job until it is settled; with `json` only how it ended. */

@@ -191,7 +191,7 @@ export class SiteHost {
       },
       broadcast() {},
       hangUp: (agent) => {
-        for (const each of this.#doorbells) if (each.agent === agent) each.close();
+        for (const each of this.#doorbells) if (agent === "all" || each.agent === agent) each.close();
       },
       budget: () => ({
         permit: (site, working) => live(() => this.#budget.permit(site, working)).then((p) => live(async () => p)),

@@ -90,7 +90,14 @@ describe("export and restore", () => {
     const agent = await TestAgent.enrol(site);
     const lines = await exported("fenced");
     const old = objectOf(site);
+    const job = await installJob(site, "seen");
+    const { response } = await call("GET", `/v1/jobs/${job.id}/watch`, { headers: { upgrade: "websocket" } });
+    const watcher = response.webSocket;
+    if (!watcher) throw new Error("no socket");
+    const hungUp = new Promise((resolve) => watcher.addEventListener("close", ({ code }) => resolve(code)));
+    watcher.accept();
     await replaceBy(lines, "fenced");
+    expect(await hungUp).toBe(4002);
     expect(await old.ask("site", {})).toMatchObject({ ok: false, problem: { code: "site_fenced" } });
     expect((await call("POST", "/v1/sites/fenced/release", { body: {} })).body).toMatchObject({
       code: "agents_missing",

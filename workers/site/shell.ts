@@ -22,7 +22,7 @@ export interface Platform {
   setAlarm(at: Millis): void;
   ring(): void;
   broadcast(events: readonly JobEvent[]): void;
-  hangUp(agent: string): void;
+  hangUp(agent: string | "all"): void;
   budget(): Pick<FleetBudgetClient, "permit" | "release">;
   /** Sends rows to the read model and returns how many were written; throws when they were not taken. */
   deliver(site: SiteView, entries: readonly OutboxEntry[]): Promise<number>;

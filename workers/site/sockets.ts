@@ -56,8 +56,10 @@ export class Sockets {
     }
   }
 
-  hangUp(agent: string): void {
-    for (const socket of this.#ctx.getWebSockets(AGENT + agent)) close(socket, 4001, "revoked");
+  /** One agent, which was revoked; or all, agents and watchers: the site has moved to another object. */
+  hangUp(agent: string | "all"): void {
+    if (agent === "all") for (const socket of this.#ctx.getWebSockets()) close(socket, 4002, "moved");
+    else for (const socket of this.#ctx.getWebSockets(AGENT + agent)) close(socket, 4001, "revoked");
   }
 
   /** Agents with a doorbell, and when each was last heard: its newest heartbeat, else its connect. */

@@ -234,8 +234,8 @@ export type Effect =
   | { kind: "alarm"; at: Millis }
   /** Send to the watchers of these jobs. */
   | { kind: "events"; events: JobEvent[] }
-  /** Close this agent's socket. */
-  | { kind: "hang-up"; agent: string };
+  /** Close this agent's socket, or all there are, also those who watch. */
+  | { kind: "hang-up"; agent: string | "all" };
 
 export interface Now {
   now: Millis;

@@ -162,7 +162,7 @@ describe("an older generation", () => {
     w.effects.length = 0;
     w.do("site.fence", { generation: 2 });
     w.do("site.fence", { generation: 2 });
-    expect(w.effects.filter((e) => e.kind === "hang-up")).toHaveLength(2);
+    expect(w.effects.filter((e) => e.kind === "hang-up")).toEqual([{ kind: "hang-up", agent: "all" }]);
     expect(w.core.nextAlarm(w.now)).toBeNull();
     expect(w.refusal("tick", {})).toBe("site_fenced");
     const request = { v: 1, instance: "i", version: "1", free: 1, holding: [], reports: [], progress: [] };

@@ -43,11 +43,11 @@ export function barred(sql: Sql, kind: CommandKind | QueryKind): Problem | undef
   }
 }
 
-/** Ends this object's part for good; its agents are sent to the newer one by their next request. */
+/** Ends this object's part for good; who listens is hung up on, and is sent to the newer one by the next request. */
 export function fence(tx: Tx, { generation }: Fence): null {
   const known = readMeta<Fence>(tx.sql, "fence")?.generation ?? generationOf(tx.sql);
   if (generation <= known) return null;
   writeMeta(tx.sql, "fence", { generation } satisfies Fence);
-  for (const { id } of tx.sql.all<{ id: string }>("SELECT id FROM agent")) tx.effect({ kind: "hang-up", agent: id });
+  tx.effect({ kind: "hang-up", agent: "all" });
   return null;
 }
