@@ -17,6 +17,8 @@ export interface Hold {
   export: string;
   /** Agents tell their attempts from this epoch on: older ones had ended before the export. */
   fromEpoch: number;
+  /** The ledger's last event in the export: what follows it was written on hold, and no agent has seen it. */
+  ledger: number;
 }
 
 export const holdOf = (sql: Sql): Hold | undefined => readMeta<Hold>(sql, "hold");

@@ -216,6 +216,20 @@ describe("the release", () => {
     expect(w.sync({ generation: 2, head }).hold).toBeUndefined();
   });
 
+  it("[E1] does not take what was written on hold for another history", () => {
+    const { old, attempts } = drill();
+    old.enroll("b", "y".repeat(43));
+    const lines = exported(old);
+    old.do("agent.invite", { tokenHash: "later", expiresAt: old.now + 1, actor: "t" });
+    const w = restored(lines, old);
+    tell(w, attempts, headOf(old));
+    // Both write into the ledger, at the place of the event that the agent knows.
+    w.do("agent.invite", { tokenHash: "new", expiresAt: w.now + 1, actor: "t" });
+    const without = { actor: "t", without: ["b"] };
+    expect(w.refusal("site.release", without)).toBe("ledger_behind");
+    expect(release(w, { without: ["b"], acceptLoss: "the newest export there is" }).lost).toHaveLength(1);
+  });
+
   it("[E1] refuses another history, whatever is accepted", () => {
     const { old, lines, attempts } = drill();
     const w = restored(lines, old);

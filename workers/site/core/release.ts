@@ -10,7 +10,7 @@ import { expireAudit, startAudit } from "./audits.ts";
 import type { Commands } from "./commands.ts";
 import { closeFinding, found } from "./findings.ts";
 import { type Hold, holdOf, untold } from "./hold.ts";
-import { ledgerHead, record } from "./ledger.ts";
+import { record } from "./ledger.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { deviceById } from "./rows.ts";
 import { siteView } from "./site.ts";
@@ -41,11 +41,11 @@ export function release(
   const missing = untold(tx.sql).map((agent) => agent.name);
   if (missing.length > 0)
     return tx.fail("agents_missing", `Not yet heard: ${missing.join(", ")}. Each has to sync with the restored site.`);
-  const lost = lostEvents(tx);
+  const lost = lostEvents(tx, hold.ledger);
   if (lost.length > 0 && input.acceptLoss === undefined)
     return tx.fail(
       "ledger_behind",
-      `The ledger here ends with event ${ledgerHead(tx.sql).seq}; ${lost.map((l) => `${l.name} knows event ${l.seq}`).join(", ")}.`,
+      `The restored ledger ends with event ${hold.ledger}; ${lost.map((l) => `${l.name} knows event ${l.seq}`).join(", ")}.`,
     );
 
   tx.sql.run("DELETE FROM meta WHERE key = 'hold'");
@@ -73,9 +73,8 @@ const told = (tx: Tx): (ToldAgent & { name: string })[] =>
     "SELECT t.*, a.name FROM told_agent t JOIN agent a ON a.id = t.agent WHERE a.revoked_at IS NULL ORDER BY a.name",
   );
 
-/** E1: heads beyond our ledger's end are lost events; another hash at a place that we have is another history. */
-function lostEvents(tx: Tx): Lost[] {
-  const last = ledgerHead(tx.sql).seq;
+/** E1: heads beyond the restored ledger's end are lost events; another hash at a place that it has is another history. */
+function lostEvents(tx: Tx, last: number): Lost[] {
   const lost: Lost[] = [];
   for (const { agent, name, head_seq: seq, head_hash: hash } of told(tx)) {
     if (seq === null || hash === null) continue;

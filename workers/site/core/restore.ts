@@ -139,6 +139,7 @@ export function finishRestore(tx: Tx, input: Commands["restore.finish"]["in"]): 
     restore: id,
     export: sha256,
     fromEpoch: oldestOpenEpoch(tx.sql) ?? header.epoch + 1,
+    ledger: ledgerHead(tx.sql).seq,
   } satisfies Hold);
   return siteView(tx.sql, tx.site);
 }
