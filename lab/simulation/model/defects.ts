@@ -48,8 +48,8 @@ const own: readonly Mutant[] = [
     name: "places-not-counted",
     rule: "G5",
     file: `${CORE}leases.ts`,
-    from: "if (fresh) places.take(step);",
-    to: "",
+    from: "if (take(step)) places.take(step);\n      else passed += 1;",
+    to: "if (!take(step)) passed += 1;",
   },
   {
     name: "key-used-twice",

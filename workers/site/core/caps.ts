@@ -27,7 +27,8 @@ export function capsOf(sql: Sql): Required<AtOnce> {
   };
 }
 
-type Counted = Pick<StepRow, "action" | "disruptive">;
+/** What the caps tell steps apart by. */
+export type Counted = Pick<StepRow, "action" | "disruptive">;
 
 const placeOf = (places: number, kind: string): string =>
   `a free place: ${places} ${kind}${places === 1 ? "step is" : "steps are"} at work at the site`;
@@ -62,10 +63,5 @@ export class Places {
     if (own !== undefined && (this.#actions.get(action) ?? 0) >= own)
       return `a free place: ${own} × ${action} are at work at the site`;
     return undefined;
-  }
-
-  /** Actions of which no more may start now. */
-  fullActions(): string[] {
-    return [...this.#actions.keys()].filter((action) => this.full({ action, disruptive: 0 }) !== undefined);
   }
 }

@@ -16,11 +16,11 @@ import { stepLimits } from "./limits.ts";
 import { move } from "./moves.ts";
 import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
+import { ReadyQueue, readyKinds } from "./ready-queue.ts";
 import {
   isBusy,
   NOT_PAUSED,
   OPEN_STEPS,
-  READY_STEPS,
   type StepRow,
   specOf,
   stepBody,
@@ -31,7 +31,7 @@ import {
   WAITING_TARGETS,
   WORK_STEPS,
 } from "./step-rows.ts";
-import { failStep, LONGEST_BACKOFF_MS, loseStep } from "./steps.ts";
+import { failStep, loseStep } from "./steps.ts";
 import { ending, expireTargets, startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 import { isUnread } from "./unread.ts";
@@ -62,11 +62,6 @@ export function renew(tx: Tx, agent: AgentRow, held: readonly Held[], holding: R
 
 /** Waiting steps that the agent may not have and that are passed over in one sync, for those behind them. */
 const MAX_PASSED = 200;
-/** Waiting steps read at once, at least: one that may not start must not cost a query of its own. */
-const MIN_PAGE = 20;
-
-/** The agent that works on a step's target, with the asking one for a target that nobody has begun. */
-const OWNER = "coalesce((SELECT t.agent FROM job_target t WHERE t.job = step.job AND t.device = step.device), ?2)";
 
 /**
  * New leases for this agent, at most `free`: first what was lost, then its own and new targets, then another's; within
@@ -76,38 +71,25 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
   const out: Lease[] = [];
   if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;
   const places = new Places(tx.sql);
-  /** Leases what may start; returns how many were passed over. */
-  const take = (steps: readonly StepRow[]): number => {
-    let passed = 0;
-    for (const step of steps) {
-      if (out.length === free) return passed;
-      const target = targetRow(tx.sql, step.job, step.device);
-      // A lost attempt has kept its place.
-      const fresh = step.state === "ready";
-      if (!target || (fresh && places.full(step) !== undefined) || !mayTake(tx, board, step, target, agent)) {
-        passed += 1;
-        continue;
-      }
-      out.push(lease(tx, stepFor(tx, step, target, agent.id), target, agent));
-      if (fresh) places.take(step);
-    }
-    return passed;
+  /** Leases the step if it may start. */
+  const take = (step: StepRow): boolean => {
+    const target = targetRow(tx.sql, step.job, step.device);
+    if (!target || !mayTake(tx, board, step, target, agent)) return false;
+    out.push(lease(tx, stepFor(tx, step, target, agent.id), target, agent));
+    return true;
   };
-  // J4: before its machine's other branches, which whoever may have it may have too.
+  // J4: before its machine's other branches, which whoever may have it may have too. A lost attempt has kept its place.
   const lost = `${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED}`;
-  take(tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`));
-  const full = JSON.stringify(places.fullActions());
-  // A time further ahead was written before the clock was set back.
-  const due = `(at <= ?1 OR at > ?1 + ${LONGEST_BACKOFF_MS})`;
-  const ready = `${READY_STEPS} AND ${due} AND action NOT IN (SELECT value FROM json_each(?3)) ${NOT_PAUSED}`;
-  for (const whose of ["=", "<>"]) {
-    const page = `SELECT * FROM ${ready} AND ${OWNER} ${whose} ?2 ORDER BY rank, job, n LIMIT ?4 OFFSET ?5`;
-    // What is leased is no longer ready, so the next page begins behind those that were passed over.
+  for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`))
+    if (out.length < free) take(step);
+  const kinds = readyKinds(tx.sql);
+  for (const whose of ["own", "others"] as const) {
+    const queue = new ReadyQueue(tx.sql, tx.now, agent.id, whose, kinds);
     for (let passed = 0; out.length < free && passed < MAX_PASSED; ) {
-      const limit = Math.max(free - out.length, MIN_PAGE);
-      const steps = tx.sql.all<StepRow>(page, tx.now, agent.id, full, limit, passed);
-      passed += take(steps);
-      if (steps.length < limit) break;
+      const step = queue.next((kind) => places.full(kind) === undefined);
+      if (!step) break;
+      if (take(step)) places.take(step);
+      else passed += 1;
     }
   }
   return out;

@@ -25,6 +25,9 @@ interface OutboxRow {
   fails: number;
 }
 
+/** Rows that wait to be sent, as what follows FROM. */
+const WAITING = "outbox INDEXED BY outbox_due WHERE parked IS NULL";
+
 /** The read model is away, whatever is sent: all wait until then. Rows are not written for it, as there may be thousands. */
 interface Away {
   fails: number;
@@ -38,16 +41,12 @@ const backoffMs = (fails: number): Millis => Math.min(RETRY_BASE_MS * 2 ** fails
 /** The next rows that are due, oldest first. */
 export function nextEntries(sql: Sql, site: SiteRecord, now: Millis, limit: number): OutboxEntry[] {
   if (awayUntil(sql) > now) return [];
-  const rows = sql.all<OutboxRow>(
-    "SELECT * FROM outbox WHERE parked IS NULL AND at <= ? ORDER BY at LIMIT ?",
-    now,
-    limit,
-  );
+  const rows = sql.all<OutboxRow>(`SELECT * FROM ${WAITING} AND at <= ? ORDER BY at LIMIT ?`, now, limit);
   return rows.map(({ kind, id, version }) => ({ kind, id, version, row: payload(sql, site, kind, id) }));
 }
 
 export function outboxDueAt(sql: Sql): Millis | undefined {
-  const at = sql.get<{ at: number | null }>("SELECT min(at) AS at FROM outbox WHERE parked IS NULL")?.at ?? undefined;
+  const at = sql.get<{ at: number | null }>(`SELECT min(at) AS at FROM ${WAITING}`)?.at ?? undefined;
   return at === undefined ? undefined : Math.max(at, awayUntil(sql));
 }
 

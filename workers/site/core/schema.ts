@@ -128,6 +128,13 @@ export const migrations: readonly string[][] = [
   ],
   // Steps that had ended before version 4 lack what a retry needs: their action, for its cap.
   ["UPDATE step SET action = json_extract(body, '$.action') WHERE action = ''"],
+  [
+    // A queue for each action (ready-queue.ts), in which all that is asked of a waiting step stands in the index itself.
+    "DROP INDEX step_ready",
+    `CREATE INDEX step_ready ON step (action, disruptive, rank, job, n, at, device) WHERE state = 'ready'`,
+    // Asked after every command, and for each batch that is sent; while the read model is away thousands may wait.
+    "CREATE INDEX outbox_due ON outbox (at) WHERE parked IS NULL",
+  ],
 ];
 
 export const newestSchema = migrations.length;

@@ -67,7 +67,7 @@ export const specOf = (body: PlanStep): ActionSpec | undefined =>
  */
 export const OPEN_STEPS = "step INDEXED BY step_open WHERE state IN ('ready', 'leased', 'running', 'unknown')";
 
-/** The ready ones in the order in which they go: lowest rank first. */
+/** The ready ones: of each action, and disruptive or not, in the order in which they go. */
 export const READY_STEPS = "step INDEXED BY step_ready WHERE state = 'ready'";
 
 /** Those at work, and those of which it is not known. */
