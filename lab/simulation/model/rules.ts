@@ -17,7 +17,7 @@ import {
 } from "./state.ts";
 
 const HOUR = 3_600_000;
-/** What no agent takes, or reads, within this while it might has failed. */
+/** What no agent takes, or reads, within this while it might, and while nothing else is at work, has failed. */
 const SILENT_MS = 6 * HOUR;
 /** A person has so long to decide. */
 const DECIDE_MS = 7 * 24 * HOUR;
@@ -154,10 +154,19 @@ export function tick(m: Model): void {
   }
   const before = m.now - SILENT_MS;
   if (!m.open || m.openSince > before) return;
+  const late = (step: ModelStep) => step.at <= before && step.target.job.pausedAt === undefined;
+  // Who waits his turn behind others waits for nobody silent.
+  const isRecent = (until: number) => until > before && until <= m.now + LEASE_TTL_MS;
+  if (m.steps().some((s) => s.state === "work") || m.agents.some((a) => isRecent(a.renewedUntil))) {
+    for (const step of m.steps())
+      if ((step.state === "ready" || step.state === "unknown") && late(step))
+        Object.assign(step, { at: m.now, slack: 0, early: false });
+    return;
+  }
   // What waited longest first: with it others of its job may end.
   for (const state of ["ready", "unknown"])
     for (const step of m.steps().sort((a, b) => a.at - b.at)) {
-      if (step.state !== state || step.at > before || step.target.job.pausedAt !== undefined) continue;
+      if (step.state !== state || !late(step)) continue;
       fail(m, step, "agent_silent");
       follow(m);
     }

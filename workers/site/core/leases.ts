@@ -203,6 +203,12 @@ const OVERDUE = `SELECT job, n FROM ${WORK_STEPS} AND state <> 'unknown' AND (
       OR agent IN (SELECT id FROM agent WHERE revoked_at IS NOT NULL))
   UNION SELECT job, n FROM ${OPEN_STEPS} AND state IN ('leased', 'running') AND at <= ?1`;
 
+/** Whether an agent has had steps of the site at work since then. An end of leases too far ahead is from before the clock was set back. */
+const wereAtWork = (tx: Tx, since: Millis): boolean =>
+  tx.sql.get(`SELECT 1 FROM ${WORK_STEPS} AND state <> 'unknown' LIMIT 1`) !== undefined ||
+  tx.sql.get("SELECT 1 FROM agent WHERE lease_until > ? AND lease_until <= ?", since, tx.now + LEASE_TTL_MS) !==
+    undefined;
+
 const OPEN_LIMIT_MS = Math.min(stepLimits.ready.limit, stepLimits.unknown.limit);
 
 /** Ends what has outlived its time: leases without renewal, attempts and waits past their limits (J3, J10). */
@@ -225,8 +231,13 @@ export function expire(tx: Tx): void {
   for (const state of ["ready", "unknown"] as const) {
     const before = tx.now - stepLimits[state].limit;
     if (open > before) continue;
-    const late = `SELECT * FROM ${OPEN_STEPS} AND state = ? AND at <= ? ${NOT_PAUSED}`;
-    for (const step of tx.sql.all<StepRow>(late, state, before)) {
+    const late = `AND state = ?1 AND at <= ?2 ${NOT_PAUSED}`;
+    // Nor does a wait of one's turn, for a place or for an agent's hands, while others are at work: it begins anew.
+    if (wereAtWork(tx, before)) {
+      tx.sql.run(`UPDATE ${OPEN_STEPS.replace("WHERE", "SET at = ?3 WHERE")} ${late}`, state, before, tx.now);
+      continue;
+    }
+    for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} ${late}`, state, before)) {
       const fresh = stepRow(tx.sql, step.job, step.n);
       if (fresh?.state === state)
         failStep(tx, fresh, { code: "agent_silent", detail: "No agent of the site took the step in time." });

@@ -1,0 +1,84 @@
+/** Long queues: who waits for his turn, while others are at work, waits for nobody silent. */
+import { expect, it } from "vitest";
+import type { ActionFlags } from "../../../shared/actions/action.ts";
+import { actions } from "../../../shared/actions/index.ts";
+import type { Lease } from "../../../shared/protocol/agent.ts";
+import { rack } from "./test-workflows.ts";
+import { siteOf, World } from "./test-world.ts";
+
+const names = (n: number, from = 0) => Array.from({ length: n }, (_, i) => `srv${String(from + i).padStart(5, "0")}`);
+const MINUTE = 60_000;
+
+/** An agent with so much room takes its time for each step; ends when nothing is open any more, or after so long. */
+function runSlowly(w: World, room: number, perStep: number, longest: number): void {
+  const held: { lease: Lease; until: number }[] = [];
+  for (const end = w.now + longest; w.now < end; w.now += MINUTE / 2) {
+    const done = held.filter((h) => h.until <= w.now);
+    for (const h of done) held.splice(held.indexOf(h), 1);
+    const reply = w.sync({
+      reports: done.map((h) => w.report(h.lease)),
+      holding: held.map((h) => h.lease.id),
+      free: room - held.length,
+    });
+    for (const lease of reply.leases) held.push({ lease, until: w.now + perStep });
+    w.do("tick", {});
+    if (held.length === 0) return;
+  }
+}
+
+it.each(["the agent has room for one", "the site has one place"])(
+  "[J10][J3] no step fails for a wait of its turn, however long, while others are at work: %s",
+  (why) => {
+    const w = new World(12);
+    if (why === "the site has one place")
+      w.do("site.import", { site: { ...siteOf(12), atOnce: { steps: 1 } }, actor: "token:t" });
+    const job = w.install(names(12));
+    const began = w.now;
+    runSlowly(w, why === "the site has one place" ? 10 : 1, 4.5 * MINUTE, 24 * 60 * MINUTE);
+    expect(w.now - began).toBeGreaterThan(10 * 60 * MINUTE);
+    expect(w.ask("job", { job }).targets.map((t) => t.state)).toEqual(Array(12).fill("succeeded"));
+  },
+);
+
+it("[J10][J3] nor when the agent happens to be away for a moment just then", () => {
+  const w = new World(2);
+  const job = w.install(names(2));
+  const [held] = w.sync({ free: 1 }).leases;
+  if (!held) throw new Error("no lease");
+  w.sql.run("UPDATE step SET at = at + ? WHERE state = 'leased'", 24 * 60 * MINUTE);
+  for (const end = w.now + 6 * 60 * MINUTE - 2 * MINUTE; w.now < end; w.now += MINUTE / 2)
+    w.sync({ holding: [held.id], free: 0 });
+  w.now += 3 * MINUTE;
+  w.do("tick", {});
+  const states = w.ask("steps", { job }).map((step) => step.state);
+  expect(states.filter((state) => state !== "blocked").sort()).toEqual(["ready", "unknown"]);
+});
+
+it("[J10][J3] a queue in which nobody is at work any more ends by itself", () => {
+  const w = new World(12);
+  const job = w.install(names(12));
+  runSlowly(w, 1, 4.5 * MINUTE, 7 * 60 * MINUTE);
+  expect(w.ask("job", { job }).targets.map((t) => t.state)).toContain("succeeded");
+  // From here on the agent is not heard of any more.
+  for (let n = 0; n < 20; n++) w.alarm();
+  expect(w.ask("job", { job }).targets.map((t) => t.failure?.code ?? t.state)).toContain("agent_silent");
+  expect(["failed", "partly"]).toContain(w.ask("job", { job }).state);
+});
+
+it("[G5] any number of steps that wait for one place keep no other step waiting", () => {
+  const { flags }: { flags: ActionFlags } = actions["bmc.identify"];
+  flags.disruptive = true;
+  try {
+    const w = new World(252, { workflows: [rack] });
+    w.start("test.rack", names(251), { priority: 9 });
+    const [open] = w.sync().leases;
+    if (!open) throw new Error("no lease");
+    const { leases } = w.sync({ reports: [w.report(open)], free: 1_000 });
+    expect(leases.filter((l) => l.action === "bmc.identify")).toHaveLength(1);
+    const other = w.start("server.install", names(1, 251), { priority: 0 });
+    const more = w.sync({ holding: leases.map((l) => l.id), free: 5 }).leases;
+    expect(more.map((l) => l.job)).toEqual([other]);
+  } finally {
+    delete flags.disruptive;
+  }
+});
