@@ -58,6 +58,7 @@ const places: Readonly<Record<string, readonly RegExp[]>> = {
   C4: [COORDINATOR],
   C5: [WORKERS, AGENT],
   C6: [WORKERS],
+  C7: [WORKERS],
 };
 
 it("knows the rules of the specification, each of them", () => {

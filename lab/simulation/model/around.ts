@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { siteOf, type World } from "../../../workers/site/core/test-world.ts";
 import { ACTOR, act, MAX_AGENTS, pick, SERVERS, seldom, tell } from "./act.ts";
-import { revoke, tick } from "./rules.ts";
+import { begunNow, revoke, tick } from "./rules.ts";
 import { type Model, type ModelAgent, violated } from "./state.ts";
 
 export function wait(m: Model, w: World, ms: number, alarm = true): void {
@@ -23,7 +23,9 @@ export const backs = fc.constantFrom(1_000, 45_000, 600_000).map((ms) =>
   act(`set back(${ms / 1000} s)`, (m, w) => {
     m.now -= ms;
     w.now = m.now;
-    for (const step of m.steps()) if (step.at > m.now) step.early = true;
+    begunNow(m);
+    // C1: the alarm is due at once.
+    wait(m, w, 0);
   }),
 );
 export const evicts = fc.constant(act("evict()", (_, w) => w.evict()));

@@ -66,8 +66,8 @@ function forbidden(m: Model, agent: ModelAgent, step: ModelStep): No | undefined
   return full ? ["G5", "as much is at work as may be"] : undefined;
 }
 
-const tooEarly = (m: Model, { state, at, early }: ModelStep): No | undefined =>
-  state === "ready" && at > m.now && !early ? ["J3", `its next try is in ${at - m.now} ms`] : undefined;
+const tooEarly = (m: Model, { state, at }: ModelStep): No | undefined =>
+  state === "ready" && at > m.now ? ["J3", `its next try is in ${at - m.now} ms`] : undefined;
 
 /** L1, L2: by its own count another agent may still be in a call on the machine. */
 function inCall(m: Model, agent: ModelAgent, device: string): No | undefined {

@@ -40,7 +40,6 @@ function accept(m: Model, w: World, workflow: string, names: string[], priority:
         state: "blocked",
         at: 0,
         slack: 0,
-        early: false,
         attempt: 0,
         failures: 0,
         newest: undefined,

@@ -1,6 +1,6 @@
 /** What each event does to jobs, targets and steps, as the rules say (J3, J4, J6, J8, J10, L4, L6). */
 import type { ActionSpec } from "../../../shared/actions/action.ts";
-import { actionSpec, isActionName } from "../../../shared/actions/index.ts";
+import { actionSpec, actions, isActionName } from "../../../shared/actions/index.ts";
 import { LEASE_TTL_MS, type Report } from "../../../shared/protocol/agent.ts";
 import {
   type Attempt,
@@ -57,7 +57,7 @@ export function follow(m: Model): void {
     for (const target of m.openTargets()) {
       for (const step of target.state === "waiting" ? [] : target.steps) {
         if (step.state !== "blocked" || !needsOf(step).every(isDone)) continue;
-        Object.assign(step, { state: "ready", at: m.now, slack: 0, early: false });
+        Object.assign(step, { state: "ready", at: m.now, slack: 0 });
         again = true;
       }
       const hopeless = target.steps.some((s) => !isEnded(s) && needsOf(s).some(isVain));
@@ -115,7 +115,7 @@ function done(m: Model, target: ModelTarget): void {
 }
 
 export function lose(m: Model, step: ModelStep): void {
-  Object.assign(step, { state: "unknown", at: m.now, slack: 0, early: false, mustRead: true });
+  Object.assign(step, { state: "unknown", at: m.now, slack: 0, mustRead: true });
   const as = ending(step.target);
   if (as) end(m, step.target, as);
   follow(m);
@@ -127,7 +127,7 @@ function fail(m: Model, step: ModelStep, code: string): void {
   step.failures += 1;
   if (retryOn.includes(code) && step.failures < retry.tries && !ending(target)) {
     const backoff = 1000 * Math.min(retry.baseSeconds * 2 ** (step.failures - 1), retry.maxSeconds);
-    Object.assign(step, { state: "ready", at: m.now + backoff, slack: backoff * 0.2 + 1, early: false });
+    Object.assign(step, { state: "ready", at: m.now + backoff, slack: backoff * 0.2 + 1 });
     return;
   }
   step.state = "failed";
@@ -171,6 +171,25 @@ export function tick(m: Model): void {
       follow(m);
     }
 }
+
+/**
+ * C7: the clock was set back: what began in the future begins now. What ends later than it could from now is counted
+ * anew too; when an agent may still be in a call of what has ended is then asked only by the agents' own time (L1).
+ */
+export function begunNow(m: Model): void {
+  const isAhead = (at: number, most = 0) => at > m.now + most + NOTED_MS;
+  for (const agent of m.agents)
+    if (isAhead(agent.renewedUntil, LEASE_TTL_MS)) agent.renewedUntil = m.now + LEASE_TTL_MS + 1;
+  for (const { newest } of m.placed()) {
+    if (!newest || !isAhead(newest.givenAt)) continue;
+    newest.deadlineAt -= newest.givenAt - m.now;
+    newest.givenAt = m.now;
+  }
+  for (const step of m.steps()) if (isAhead(step.at, step.state === "ready" ? LONGEST_BACKOFF_MS : 0)) step.at = m.now;
+}
+/** Less is worth no row. */
+const NOTED_MS = 1_000;
+const LONGEST_BACKOFF_MS = 1_200 * Math.max(...Object.values(actions).map((a) => a.retry.maxSeconds));
 
 export function revoke(m: Model, agent: ModelAgent): void {
   agent.revoked = true;

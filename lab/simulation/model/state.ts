@@ -31,8 +31,6 @@ export interface ModelStep {
   at: number;
   /** The backoff's jitter: the coordinator may have chosen a time this much later, ms; seen in the next comparison. */
   slack: number;
-  /** The clock was set back since `at` was set: the wait may be cut short. */
-  early: boolean;
   attempt: number;
   failures: number;
   newest: Attempt | undefined;

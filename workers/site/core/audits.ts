@@ -15,7 +15,7 @@ import type { SiteRecord, Tx } from "./tx.ts";
 import { wasRead } from "./unread.ts";
 
 /** An audit ends with what it has when nothing more was read for this long. */
-const SILENCE_MS = 2 * 60_000;
+export const SILENCE_MS = 2 * 60_000;
 /** Devices asked for in one sync. */
 const CHUNK = 200;
 /** Windows kept; older ones are forgotten one by one. */

@@ -12,6 +12,7 @@ import { allSilent } from "./agent-rows.ts";
 import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
 import { approve } from "./approvals.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
+import { heedClock, newestOf, wasSetBack } from "./clock.ts";
 import type { Applied, CommandKind, Commands, Now, PageIn, Queries, QueryKind } from "./commands.ts";
 import { explain } from "./explain.ts";
 import { exportPage } from "./export.ts";
@@ -69,10 +70,13 @@ export class SiteCore {
     const tx = new Tx(this.#sql, now, random, this.#deps);
     try {
       const out: { value: Commands[K]["out"] } = this.#sql.transact(() => {
+        heedClock(tx, this.#board);
         const value = handlers[kind](tx, input, this.#board);
         settleJobs(tx);
         return { value };
       });
+      // While a restored site was on hold nobody asked what its tables say of time.
+      this.#board.newest = kind === "site.release" ? undefined : newestOf(this.#board, now);
       this.#board.still.wrote(kind, this.#sql.written() - before, tx.marked);
       const effects = tx.effects();
       const at = this.nextAlarm(now);
@@ -98,10 +102,11 @@ export class SiteCore {
     const stands = standing(this.#sql);
     if (stands === "fenced" || stands === "restoring") return null;
     // Time does nothing to a site on hold: its leases are not ours to end before its agents have told.
-    if (stands === "hold") return outboxDueAt(this.#sql) ?? null;
+    if (stands === "hold") return outboxDueAt(this.#sql, now) ?? null;
+    if (wasSetBack(this.#sql, this.#board, now)) return now;
     const times = [
       nextDue({ sql: this.#sql, now }),
-      outboxDueAt(this.#sql),
+      outboxDueAt(this.#sql, now),
       permitDueAt(this.#sql, now),
       auditDue(this.#sql, this.#board),
     ].filter((t): t is number => t !== undefined);
@@ -217,7 +222,7 @@ const answers: Answers = {
   meter: ({ sql }) => ok(readMeter(sql)),
   "outbox.next": ({ sql, site, now }, { limit }) => ok(nextEntries(sql, site, now, limit)),
   "permit.wanted": ({ sql }) => ok(openWork(sql)),
-  outbox: ({ sql }, { limit }) => ok(outboxState(sql, limit)),
+  outbox: ({ sql, now }, { limit }) => ok(outboxState(sql, now, limit)),
   "outbox.drop": ({ sql, now }) => ok(dropsFirst(sql, now)),
   "export.page": ({ sql, site, board, now }, input) => {
     if (!input.after) board.still.begin(input.token, now);

@@ -34,7 +34,7 @@ export function mayHaveTarget(tx: Tx, board: ProgressBoard, target: TargetRow, a
     if (other && other.revoked_at === null && !isSilent(tx, board, other)) return false;
   }
   // Of the whole machine, not of one step alone: a branch that nobody has begun is on the same one.
-  const held = [heldBefore(tx, target.device), target.agent === null ? undefined : inCall(tx, target)];
+  const held = [heldAnew(tx, target.device), target.agent === null ? undefined : inCall(tx, target)];
   return held.every((h) => !h || h.agent === agent.id || h.until <= tx.now);
 }
 
@@ -62,6 +62,15 @@ function heldBefore(tx: Tx, device: string): Held | undefined {
   return text ? (JSON.parse(text) as Held) : undefined;
 }
 
+/** C7: of a time further ahead than any is of before the clock was set back; the device is closed as long anew. */
+function heldAnew(tx: Tx, device: string): Held | undefined {
+  const held = heldBefore(tx, device);
+  if (!held || held.until <= tx.now + TAKEOVER_MS) return held;
+  const anew = { ...held, until: tx.now + TAKEOVER_MS };
+  tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify(anew), device);
+  return anew;
+}
+
 /** Until when an agent may still be in a call on the device; undefined when none can be. */
 export function heldUntil(tx: Tx, device: string): Millis | undefined {
   const held = heldBefore(tx, device);
@@ -77,6 +86,11 @@ function inCall(tx: Tx, target: TargetRow): Held | undefined {
     (s) => s.leased_at !== null && (s.finished_at === null || s.state === "unknown"),
   );
   if (!open?.agent) return undefined;
+  // C7: of a step at work it was seen already (clock.ts); this is one whose deadline has passed.
+  if ((open.leased_at ?? 0) > tx.now) {
+    open.leased_at = tx.now;
+    tx.sql.run("UPDATE step SET leased_at = ? WHERE job = ? AND n = ?", tx.now, open.job, open.n);
+  }
   return { agent: open.agent, until: leaseUntil(open, agentRow(tx, open.agent)) + longestCallMs(open) };
 }
 

@@ -15,7 +15,8 @@ import { lastEvent, readMeta, type SiteRecord, type Tx, writeMeta } from "./tx.t
 /** Failed tries after which a row is parked and a person is told. */
 const MAX_FAILS = 10;
 const RETRY_BASE_MS = 2_000;
-const RETRY_MAX_MS = 300_000;
+/** No row waits longer for its next try, ms. */
+export const RETRY_MAX_MS = 300_000;
 
 interface OutboxRow {
   kind: OutboxKind;
@@ -26,7 +27,7 @@ interface OutboxRow {
 }
 
 /** Rows that wait to be sent, as what follows FROM. */
-const WAITING = "outbox INDEXED BY outbox_due WHERE parked IS NULL";
+export const WAITING = "outbox INDEXED BY outbox_due WHERE parked IS NULL";
 
 /** The read model is away, whatever is sent: all wait until then. Rows are not written for it, as there may be thousands. */
 interface Away {
@@ -34,30 +35,34 @@ interface Away {
   until: Millis;
 }
 const AWAY = "away";
-const awayUntil = (sql: Sql): Millis => readMeta<Away>(sql, AWAY)?.until ?? 0;
+/** A time further ahead than any is of before the clock was set back. */
+function awayUntil(sql: Sql, now: Millis): Millis {
+  const until = readMeta<Away>(sql, AWAY)?.until ?? 0;
+  return until > now + RETRY_MAX_MS ? 0 : until;
+}
 const backAgain = (tx: Tx): void => tx.sql.run("DELETE FROM meta WHERE key = ?", AWAY);
 const backoffMs = (fails: number): Millis => Math.min(RETRY_BASE_MS * 2 ** fails, RETRY_MAX_MS);
 
 /** The next rows that are due, oldest first. */
 export function nextEntries(sql: Sql, site: SiteRecord, now: Millis, limit: number): OutboxEntry[] {
-  if (awayUntil(sql) > now) return [];
+  if (awayUntil(sql, now) > now) return [];
   const rows = sql.all<OutboxRow>(`SELECT * FROM ${WAITING} AND at <= ? ORDER BY at LIMIT ?`, now, limit);
   return rows.map(({ kind, id, version }) => ({ kind, id, version, row: payload(sql, site, kind, id) }));
 }
 
-export function outboxDueAt(sql: Sql): Millis | undefined {
+export function outboxDueAt(sql: Sql, now: Millis): Millis | undefined {
   const at = sql.get<{ at: number | null }>(`SELECT min(at) AS at FROM ${WAITING}`)?.at ?? undefined;
-  return at === undefined ? undefined : Math.max(at, awayUntil(sql));
+  return at === undefined ? undefined : Math.max(at, awayUntil(sql, now));
 }
 
 /** What has not been sent, for people: parked rows first. */
-export function outboxState(sql: Sql, limit: number): OutboxState {
+export function outboxState(sql: Sql, now: Millis, limit: number): OutboxState {
   const count = (where: string) => sql.get<{ n: number }>(`SELECT count(*) AS n FROM outbox WHERE ${where}`)?.n ?? 0;
   const items = sql.all<OutboxState["items"][number]>(
     "SELECT * FROM outbox ORDER BY parked IS NULL, at, kind, id LIMIT ?",
     limit,
   );
-  const away = awayUntil(sql);
+  const away = awayUntil(sql, now);
   return {
     waiting: count("parked IS NULL"),
     parked: count("parked IS NOT NULL"),
@@ -155,7 +160,7 @@ export function rebuild(tx: Tx): { rows: number } {
 
 const DROP = "drop";
 export const dropsFirst = (sql: Sql, now: Millis): boolean =>
-  readMeta<boolean>(sql, DROP) === true && awayUntil(sql) <= now;
+  readMeta<boolean>(sql, DROP) === true && awayUntil(sql, now) <= now;
 
 /** All is marked once more: what was delivered between the order and the dropping went with the rest. */
 export function dropped(tx: Tx): null {

@@ -11,6 +11,8 @@ export class ProgressBoard {
   readonly #heard = new Map<string, Millis>();
   #audit: AuditProgress | undefined;
   readonly still = new Stillness();
+  /** The newest moment that a command was of; undefined in an object that has just woken. */
+  newest: Millis | undefined;
 
   set(job: string, step: number, progress: Progress): void {
     // Ended steps are not taken out one by one; forgetting all costs a moment's display.
@@ -28,6 +30,11 @@ export class ProgressBoard {
   /** When an agent synced last; undefined also when that was forgotten. */
   heardAt(agent: string): Millis | undefined {
     return this.#heard.get(agent);
+  }
+  /** Nothing was heard or read later than now, whatever the clock said then. */
+  setBack(now: Millis): void {
+    for (const [agent, at] of this.#heard) if (at > now) this.#heard.set(agent, now);
+    if (this.#audit && this.#audit.lastAt > now) this.#audit.lastAt = now;
   }
   /** Progress of the audit under way; begun anew when it is another's, or was forgotten. */
   audit(window: string, now: Millis): AuditProgress {

@@ -7,7 +7,6 @@ import type { Millis } from "../../../shared/deps.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Counted } from "./caps.ts";
 import { NOT_PAUSED, READY_STEPS, type StepRow } from "./step-rows.ts";
-import { LONGEST_BACKOFF_MS } from "./steps.ts";
 
 /** Steps of one queue that are read at once: at first, and at most. */
 const FIRST = 16;
@@ -29,10 +28,8 @@ export type Whose = "own" | "others";
 
 /** The agent that works on a step's target, with the asking one for a target that nobody has begun. */
 const OWNER = "coalesce((SELECT t.agent FROM job_target t WHERE t.job = step.job AND t.device = step.device), ?2)";
-// A time further ahead was written before the clock was set back.
-const DUE = `(at <= ?1 OR at > ?1 + ${LONGEST_BACKOFF_MS})`;
 const pageOf = (whose: Whose): string =>
-  `SELECT * FROM ${READY_STEPS} AND action = ?3 AND disruptive = ?4 AND (rank, job, n) > (?5, ?6, ?7) AND ${DUE} ${NOT_PAUSED}
+  `SELECT * FROM ${READY_STEPS} AND action = ?3 AND disruptive = ?4 AND (rank, job, n) > (?5, ?6, ?7) AND at <= ?1 ${NOT_PAUSED}
      AND ${OWNER} ${whose === "own" ? "=" : "<>"} ?2 ORDER BY rank, job, n LIMIT ?8`;
 const PAGES = { own: pageOf("own"), others: pageOf("others") };
 

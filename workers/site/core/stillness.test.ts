@@ -49,6 +49,13 @@ function reading() {
 }
 
 describe("while an export of several pages is read", () => {
+  it("[C7][J10] a clock that is set back by a day does not bar the site for a day", () => {
+    const { w } = reading();
+    w.now -= 86_400_000;
+    expect(w.sync().acks).toEqual([]);
+    expect(w.refusal("plan.create", plan)).toBeUndefined();
+  });
+
   it("the site asks to come again for what would change it, for 15 s", () => {
     const { w, reader } = reading();
     expect(w.refusal("plan.create", plan)).toBe("unavailable");

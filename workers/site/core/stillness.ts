@@ -38,8 +38,15 @@ export class Stillness {
     if (this.#reading?.token === token) this.#reading = undefined;
   }
 
+  /** The site has changed, by whatever kind of command. */
+  moved(): void {
+    this.#reading = undefined;
+  }
+
   bars(kind: CommandKind, now: Millis): Problem | undefined {
-    if (BESIDE.has(kind) || !this.#reading || this.#reading.until <= now) return undefined;
+    const until = BESIDE.has(kind) ? undefined : this.#reading?.until;
+    // An end further ahead than any is of before the clock was set back.
+    if (until === undefined || until <= now || until > now + STILL_MS) return undefined;
     return { code: "unavailable", detail: "The site is just being exported, for some seconds." };
   }
   /** `marked`: it has marked a row for the read model, which beside a rebuild means that the row is another one. */
