@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Lease, SyncRequest, ToldAttempt } from "../../../shared/protocol/agent.ts";
 import { firstBreak } from "./ledger.ts";
 import { exported, restored } from "./test-export.ts";
+import { rack } from "./test-workflows.ts";
 import { sha256, World } from "./test-world.ts";
 
 type Head = NonNullable<SyncRequest["head"]>;
@@ -140,6 +141,42 @@ describe("the release", () => {
     expect(resolving).toEqual(names.slice(0, 4));
     expect(w.ask("jobs", { limit: 1 }).items[0]?.state).toBe("succeeded");
     expect(firstBreak(w.ask("ledger", { after: 0, limit: 10_000 }), sha256)).toBeUndefined();
+  });
+
+  it("[L1] loses one branch of a machine: the others wait for a person with it, and read first when they go on", () => {
+    const old = new World(2, { workflows: [rack] });
+    const job = old.start("test.rack", ["srv00000", "srv00001"]);
+    for (const lease of old.sync().leases) old.sync({ reports: [old.report(lease)], free: 0 });
+    const lines = exported(old);
+    const leases: Lease[] = [];
+    old.work((lease) => {
+      if (lease.target.name === "srv00001") leases.push(lease);
+      return {};
+    });
+    const w = restored(lines, old);
+    tell(
+      w,
+      leases.map((lease) => told(lease)),
+    );
+    release(w);
+    w.permit();
+    expect(w.ask("steps", { job }).filter((s) => s.state === "unknown")).toHaveLength(1);
+    const failure = { code: "machine_powered_on", detail: "" } as const;
+    w.work(() => ({ outcome: "failed", failure }));
+    expect(w.ask("job", { job }).targets[1]?.state).toBe("waiting");
+    expect(w.sync().leases).toEqual([]);
+    w.do("job.retry", { job, actor: "t" });
+    const reads: (readonly [string, boolean])[] = [];
+    w.work((lease) => {
+      if (lease.target.name === "srv00001") reads.push([lease.name, lease.resolve]);
+      return {};
+    });
+    expect(reads).toEqual([
+      ["identify", true],
+      ["power", true],
+      ["look", true],
+    ]);
+    expect(w.ask("job", { job }).state).toBe("succeeded");
   });
 
   it("[J4] leaves a machine that was written after the export `failed` and not `planned`, where it cannot be read", () => {

@@ -107,13 +107,18 @@ function resolve(tx: Tx): StepRow[] {
       tx.sql.run("UPDATE job_target SET wrote = 1 WHERE job = ? AND device = ?", step.job, step.device);
     if ([...open, ...newer].some((s) => s.job === step.job && s.n === step.n)) continue;
     newer.push(step);
-    // What waits for another step is marked: its first attempt will read, too.
-    if (step.state === "blocked") tx.sql.run("UPDATE step SET resolve = 1 WHERE job = ? AND n = ?", step.job, step.n);
-    else if (step.state === "ready")
+    // What waits for another step is marked: its first attempt will read, too. So does a machine's other branch, of which
+    // only one is ever at work or lost: the first one's end may be for a person, and then none goes on.
+    if (step.state === "ready" && !hasLost(tx, step))
       loseStep(tx, step, "an agent tells of an attempt after the export that was restored");
+    else if (step.state === "blocked" || step.state === "ready")
+      tx.sql.run("UPDATE step SET resolve = 1 WHERE job = ? AND n = ?", step.job, step.n);
   }
   return [...open, ...newer];
 }
+
+const hasLost = (tx: Tx, { job, device }: StepRow): boolean =>
+  tx.sql.get(`SELECT 1 FROM ${OPEN_STEPS} AND state = 'unknown' AND job = ? AND device = ?`, job, device) !== undefined;
 
 const isNewer = (step: StepRow, attempt: Attempt): boolean =>
   attempt.lease !== step.lease && attempt.epoch > (step.epoch ?? 0);
