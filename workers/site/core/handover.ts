@@ -34,7 +34,7 @@ export function mayHaveTarget(tx: Tx, board: ProgressBoard, target: TargetRow, a
     if (other && other.revoked_at === null && !isSilent(tx, board, other)) return false;
   }
   // Of the whole machine, not of one step alone: a branch that nobody has begun is on the same one.
-  const held = [heldAnew(tx, target.device), target.agent === null ? undefined : inCall(tx, target)];
+  const held = [heldFromNow(tx, target.device), target.agent === null ? undefined : inCall(tx, target)];
   return held.every((h) => !h || h.agent === agent.id || h.until <= tx.now);
 }
 
@@ -63,7 +63,7 @@ function heldBefore(tx: Tx, device: string): Held | undefined {
 }
 
 /** C7: of a time further ahead than any is of before the clock was set back; the device is closed as long anew. */
-function heldAnew(tx: Tx, device: string): Held | undefined {
+function heldFromNow(tx: Tx, device: string): Held | undefined {
   const held = heldBefore(tx, device);
   if (!held || held.until <= tx.now + TAKEOVER_MS) return held;
   const anew = { ...held, until: tx.now + TAKEOVER_MS };
