@@ -119,6 +119,56 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     expect(w.sync({}, other).leases).toHaveLength(1);
   });
 
+  it("[C7][L2] nor one of which nothing else was open when the object forgot", () => {
+    const { w, job } = atWork();
+    const other = w.enroll("b", "y".repeat(43));
+    w.do("job.cancel", { job, actor: "token:t", reason: "" });
+    w.now += 3_000;
+    w.drain();
+    w.now -= ms;
+    w.evict();
+    w.permit();
+    w.install([one], "k2");
+    expect(w.sync({}, other).leases).toEqual([]);
+    pass(w, TAKEOVER_MS + 1_000);
+    expect(w.sync({}, other).leases).toHaveLength(1);
+  });
+
+  it("[C7][L2] hands on a target whose attempt had passed its deadline", () => {
+    const { w, job, lease, step } = atWork();
+    const other = w.enroll("b", "y".repeat(43));
+    const attempt = { holding: [lease.id], free: 0 };
+    for (let n = 0; n < 200 && step()?.state === "leased"; n++) {
+      w.now += 20_000;
+      w.sync(attempt);
+      w.do("tick", {});
+    }
+    expect(step()).toMatchObject({ state: "failed", attempt: 1 });
+    w.now -= ms;
+    w.evict();
+    w.permit();
+    w.do("job.retry", { job, actor: "token:t" });
+    let given = w.sync({}, other).leases;
+    expect(given).toEqual([]);
+    // Once for its agent's silence, and once more for the call that it may be in.
+    for (let n = 0; n < 2 && given.length === 0; n++) {
+      pass(w, TAKEOVER_MS + 1_000);
+      given = w.sync({}, other).leases;
+    }
+    expect(given).toMatchObject([{ step: lease.step, resolve: true }]);
+  });
+
+  it("[C7][C3] asks a read model that was away as soon as else", () => {
+    const { w } = atWork();
+    w.now += 3_000;
+    w.do("outbox.failed", { entries: w.ask("outbox.next", { limit: 1 }), reason: "away", outage: true });
+    w.now -= ms;
+    w.evict();
+    w.do("tick", {});
+    pass(w, 5 * MINUTE);
+    expect(w.ask("outbox", { limit: 1 })).toMatchObject({ waiting: 0 });
+  });
+
   it("[C7][C3][E3] sends what waits for the read model as soon as else", () => {
     const { w } = atWork();
     w.drain();

@@ -86,11 +86,6 @@ function inCall(tx: Tx, target: TargetRow): Held | undefined {
     (s) => s.leased_at !== null && (s.finished_at === null || s.state === "unknown"),
   );
   if (!open?.agent) return undefined;
-  // C7: of a step at work it was seen already (clock.ts); this is one whose deadline has passed.
-  if ((open.leased_at ?? 0) > tx.now) {
-    open.leased_at = tx.now;
-    tx.sql.run("UPDATE step SET leased_at = ? WHERE job = ? AND n = ?", tx.now, open.job, open.n);
-  }
   return { agent: open.agent, until: leaseUntil(open, agentRow(tx, open.agent)) + longestCallMs(open) };
 }
 
