@@ -58,6 +58,13 @@ const own: readonly Mutant[] = [
     from: "return { job: used.job, created: false };",
     to: "",
   },
+  {
+    name: "clock-not-heeded",
+    rule: "C7",
+    file: `${CORE}core.ts`,
+    from: "heedClock(tx, this.#board);",
+    to: "",
+  },
 ];
 
 export const defects: readonly Mutant[] = [...mutants.filter((m) => shared.includes(m.name)), ...own];
