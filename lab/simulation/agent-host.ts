@@ -211,6 +211,11 @@ export class AgentHost {
     }
   }
 
+  /** It says that these attempts have ended: it is in no call for them. */
+  ended(leases: readonly string[]): void {
+    for (const [device, seen] of this.seen) if (leases.includes(seen.lease.id)) this.seen.delete(device);
+  }
+
   async #durable(life: Life): Promise<void> {
     await this.#sim.clock.pause(this.#random.between(1, 20));
     if (!life.alive) return never();

@@ -20,6 +20,7 @@ export const faults = {
   "read model: answer lost": 0.03,
   "read model refuses a row": 0.02,
   "budget does not answer": 0.08,
+  "fence of an old object lost": 0.4,
   // Agents
   "agent killed before a journal write": 0.002,
   "agent killed after a journal write": 0.002,
@@ -50,6 +51,8 @@ export const spells = [
   "all agents away for longer than any limit",
   "agent and BMCs cut off at once",
   "agent's clock wrong by minutes",
+  "site lost and restored",
+  "site restored beside its old object",
   "read model down",
   "budget away",
   "budget full",

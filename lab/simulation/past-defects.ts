@@ -58,4 +58,20 @@ export const pastDefects: readonly (Mutant & { found: string })[] = [
     from: "if (more?.login !== undefined && more.login !== logins)",
     to: "if (more?.login === -1)",
   },
+  {
+    name: "branches-lost-together",
+    found: "a restore left several lost steps on one machine, and one was leased while it waited for a person",
+    rule: "L1",
+    file: `${CORE}release.ts`,
+    from: 'step.state === "ready" && !hasLost(tx, step)',
+    to: 'step.state === "ready"',
+  },
+  {
+    name: "written-on-hold-counts-as-fork",
+    found: "what people wrote into the ledger of a site on hold counted as another history, and it was never released",
+    rule: "E1",
+    file: `${CORE}release.ts`,
+    from: "lostEvents(tx, hold.ledger)",
+    to: 'lostEvents(tx, tx.sql.get<{ seq: number }>("SELECT max(seq) AS seq FROM ledger")?.seq ?? 0)',
+  },
 ];

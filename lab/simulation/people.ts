@@ -175,7 +175,7 @@ export class People {
   /** S2: a host that is given up is revoked, and another one enrols. */
   #replaceAgent(): void {
     const host = this.#random.pick(this.#world.hosts.filter((h) => !h.retired && h.agentId !== undefined));
-    if (!host?.agentId) return;
+    if (!host?.agentId || this.#world.site.lost) return;
     this.#tell("agent.revoke", { agent: host.agentId, actor: ACTOR });
     this.#world.addHost();
   }

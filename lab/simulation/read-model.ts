@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import type { SiteView } from "../../shared/model/views.ts";
-import { forget, project, type ReadModel } from "../../workers/readmodel/projection.ts";
+import { forget, forgetting, project, type ReadModel } from "../../workers/readmodel/projection.ts";
 import type { OutboxEntry } from "../../workers/site/core/commands.ts";
 import type { Sim } from "./sim.ts";
 
@@ -60,6 +60,15 @@ export class SimReadModel implements ReadModel<Bound> {
     if (written < entries.length) coverage.rule("C3");
     if (faults.strikes("read model: answer lost")) throw new Error("D1_ERROR: Network connection lost.");
     return written;
+  }
+
+  /** A restored site is registered, as the Worker does it: the older object's rows go, and it writes none any more (L2). */
+  async register(site: SiteView): Promise<void> {
+    const record = this.prepare(
+      `INSERT INTO site (id, name, location_hint, jurisdiction, created_at, generation) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (id) DO UPDATE SET generation = excluded.generation WHERE excluded.generation > site.generation`,
+    ).bind(site.id, site.name, site.locationHint, site.jurisdiction, site.createdAt, site.generation);
+    await this.batch([record, ...forgetting<Bound>(this, site)]);
   }
 
   forget(site: SiteKey): Promise<number> {

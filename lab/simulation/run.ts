@@ -1,5 +1,6 @@
 /** One seed from its beginning to its end: a time with faults, then a calm in which everything must come to rest. */
 import type { Counts } from "./coverage.ts";
+import { Disaster } from "./disaster.ts";
 import { checkProjection, outboxIsEmpty } from "./invariants/projection.ts";
 import { Killed } from "./mortal-sql.ts";
 import { People } from "./people.ts";
@@ -48,6 +49,7 @@ class Run {
   readonly #random: Stream;
   readonly #world: World;
   readonly #people: People;
+  readonly #disaster: Disaster;
   readonly #spells: Spells;
   #acts = 0;
   #looked = -1;
@@ -57,11 +59,18 @@ class Run {
     this.#random = sim.stream("run");
     this.#world = new World(sim, this.#random.between(3, 5));
     this.#people = new People(this.#world);
-    this.#spells = new Spells(this.#world, this.#people);
-    const agents = this.#random.chance(0.85) ? 2 : 1;
-    for (let n = 0; n < agents; n++) this.#world.addHost();
+    this.#disaster = new Disaster(this.#world, this.#people);
+    this.#spells = new Spells(this.#world, this.#people, this.#disaster);
+    this.#world.addHost();
+    // A second one from the beginning, later, or never.
+    if (this.#random.chance(0.55)) this.#world.addHost();
+    else if (this.#random.chance(0.7)) sim.clock.after(this.#random.between(5_000, 300_000), () => this.#secondAgent());
     this.#people.create();
     this.#later();
+  }
+
+  #secondAgent(): void {
+    if (!this.#sim.faults.calm && !this.#world.site.lost) this.#world.addHost();
   }
 
   async whole(): Promise<void> {
@@ -79,6 +88,7 @@ class Run {
     this.#sim.clock.after(wait, () => {
       if (this.#sim.faults.calm) return;
       this.#acts += 1;
+      if (this.#random.chance(0.15)) this.#disaster.keepExport();
       if (this.#random.chance(0.35)) this.#spells.begin();
       else this.#people.act();
       this.#later();
@@ -135,7 +145,7 @@ class Run {
     await this.#rest();
     this.#people.gone = true;
     if (leave) {
-      for (const host of living) host.goForGood();
+      for (const host of hosts) if (!host.retired) host.goForGood();
       if (!nobody) this.#people.create();
       await this.#rest();
       this.#people.retryAll();
@@ -158,7 +168,9 @@ class Run {
   }
 
   async #rest(): Promise<void> {
-    await this.#until(CALM_MS, () => this.#people.pending === 0 && this.#open().length === 0);
+    const still = () => this.#people.pending === 0 && !this.#disaster.busy && this.#open().length === 0;
+    await this.#until(CALM_MS, still);
+    if (this.#disaster.busy) this.#sim.violate("J10", "the restored site is still on hold");
     const [stuck] = this.#open();
     if (stuck && !this.#sim.violation)
       this.#sim.violate("J10", `${stuck.id} is still ${stuck.state}, days after the faults have stopped`);
@@ -167,7 +179,7 @@ class Run {
   async #until(ms: number, done: () => boolean): Promise<void> {
     const end = this.#sim.clock.now + ms;
     for (let seen = ""; !this.#sim.violation && this.#sim.events < MAX_EVENTS; ) {
-      const now = `${this.#world.watch.seen} ${this.#people.pending}`;
+      const now = `${this.#world.watch.seen} ${this.#people.pending} ${this.#disaster.busy}`;
       if (seen !== now) {
         seen = now;
         if (done()) return;

@@ -1,113 +1,115 @@
 /**
- * The platform under the site's object: its storage, its one alarm, its sockets, and what may happen to it: it is evicted,
- * it crashes right after a commit or in the middle of its alarm, its alarm comes late, twice, or never. Core, shell,
- * outbox and the check of tokens are the real ones.
+ * The Worker in front of a site's objects: it knows which of them is the newest, and for a while after a restore some of
+ * its isolates still ask the one before. Nothing of the real Worker decides anything here but where a request goes.
  */
 import type { HttpRequest, HttpResponse } from "../../agents/site/http.ts";
 import { HttpFailure } from "../../agents/site/http.ts";
 import type { Socket, SocketEvents } from "../../agents/site/link/doorbell.ts";
-import { errorCatalog, type Outcome } from "../../shared/errors.ts";
-import { EnrollRequest, SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
-import { WINDOW_MS, windowKey } from "../../workers/audit-window.ts";
-import { verifyAgentToken } from "../../workers/site/agent-token.ts";
+import { type Outcome, refuse } from "../../shared/errors.ts";
+import { SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
+import type { Sql } from "../../shared/sql.ts";
 import type { CommandKind, Commands, Queries, QueryKind } from "../../workers/site/core/commands.ts";
-import { NodeSql } from "../../workers/site/node-sql.ts";
-import { sha256 } from "../../workers/site/platform.ts";
-import { SiteShell } from "../../workers/site/shell.ts";
 import type { AgentHost } from "./agent-host.ts";
-import type { SimBudget } from "./budget.ts";
 import type { Life } from "./mortal-sql.ts";
-import type { Network } from "./network.ts";
-import type { SimReadModel } from "./read-model.ts";
 import type { Sim } from "./sim.ts";
+import { type Doorbell, SiteObject, type SiteParts } from "./site-object.ts";
 import type { Watch } from "./watch.ts";
-import { WatchedCore } from "./watched-core.ts";
 
-interface Doorbell {
-  agent: string;
-  open: boolean;
-  text(what: string): void;
-  close(): void;
-}
+/** As long as an isolate keeps what it knows of a site (workers/api/site-lookup.ts). */
+const KEPT_MS = 30_000;
 
 export class SiteHost {
-  readonly sql = new NodeSql();
   readonly #sim: Sim;
-  readonly #network: Network;
-  readonly #readModel: SimReadModel;
-  readonly #budget: SimBudget;
+  readonly #parts: SiteParts;
   readonly #watch: Watch;
   readonly #random;
-  #memory: Life = { alive: true };
-  #core: WatchedCore;
-  #shell: SiteShell;
-  #doorbells: Doorbell[] = [];
-  #alarmAt: number | null = null;
-  #cancelAlarm: () => void = () => undefined;
-  #alarmRuns = false;
-  /** The platform has forgotten an alarm that the object believes in; since then. */
-  #droppedAt: number | undefined;
-  /** Replies and rings get lost: it is about to crash. */
-  #mute = false;
+  #newest: SiteObject;
+  #before: { object: SiteObject; until: number } | undefined;
+  #generation = 1;
 
-  constructor(sim: Sim, parts: { network: Network; readModel: SimReadModel; budget: SimBudget; watch: Watch }) {
+  constructor(sim: Sim, parts: SiteParts & { watch: Watch }) {
     this.#sim = sim;
-    this.#network = parts.network;
-    this.#readModel = parts.readModel;
-    this.#budget = parts.budget;
+    this.#parts = parts;
     this.#watch = parts.watch;
-    this.#random = sim.stream("site");
-    [this.#core, this.#shell] = this.#wake();
+    this.#random = sim.stream("worker");
+    this.#newest = new SiteObject(sim, parts, this.#generation, parts.watch);
   }
 
-  /** What C1 is judged by. */
-  get alarm(): { at: number | null; runs: boolean; droppedAt: number | undefined } {
-    return { at: this.#alarmAt, runs: this.#alarmRuns, droppedAt: this.#droppedAt };
+  get sql(): Sql {
+    return this.#newest.sql;
   }
-  /** When the core wants its next tick. */
+  get generation(): number {
+    return this.#generation;
+  }
+  /** No object answers. */
+  get lost(): boolean {
+    return this.#newest.lost;
+  }
+  get alarm(): SiteObject["alarm"] {
+    return this.#newest.alarm;
+  }
   due(): number | null {
-    return this.#core.nextAlarm(this.#sim.clock.now);
+    return this.#newest.lost ? null : this.#newest.due();
   }
 
-  /** Runs a command; `lost`: it was done, but the object crashed before it could say so. */
   tell<K extends CommandKind>(
     kind: K,
     input: Commands[K]["in"],
   ): { reply: Outcome<Commands[K]["out"]>; lost: boolean } {
-    const { faults, coverage } = this.#sim;
-    const lost = faults.strikes("object crashes between commit and reply");
-    this.#mute = lost;
-    const reply = this.#shell.apply(kind, input);
-    this.#mute = false;
-    if (!reply.ok) this.#sim.say(`${kind} refused: ${reply.problem.code}`);
-    if (lost) {
-      coverage.rule("C2");
-      this.#crash(`after ${kind}`);
-    } else if (faults.strikes("object evicted")) this.#forget("is evicted");
-    return { reply, lost };
+    return this.lost ? { reply: gone(), lost: true } : this.#newest.tell(kind, input);
   }
   ask<K extends QueryKind>(kind: K, input: Queries[K]["in"]): Outcome<Queries[K]["out"]> {
-    return this.#shell.query(kind, input);
+    return this.lost ? gone() : this.#newest.ask(kind, input);
+  }
+
+  loseObject(): void {
+    this.#sim.say("the site's object is lost");
+    this.#newest.lose();
+  }
+
+  /** An empty object for the next generation. */
+  emptyObject(): SiteObject {
+    return new SiteObject(this.#sim, this.#parts, this.#generation + 1);
+  }
+
+  /** The restored object is the site from now on. Returns the one before. */
+  register(object: SiteObject): SiteObject {
+    const before = this.#newest;
+    this.#generation += 1;
+    this.#before = { object: before, until: this.#sim.clock.now + KEPT_MS };
+    this.#newest = object;
+    before.watchedBy(undefined);
+    object.watchedBy(this.#watch);
+    return before;
+  }
+
+  #anyObject(): SiteObject {
+    const { now } = this.#sim.clock;
+    if (this.#before && now < this.#before.until && this.#random.chance(0.5)) return this.#before.object;
+    return this.#newest;
   }
 
   /** An agent's request on its way, and the answer on its way back. */
   post(host: AgentHost, life: Life, request: HttpRequest): Promise<HttpResponse> {
     const { clock } = this.#sim;
+    const { network } = this.#parts;
     const sentAt = clock.now;
     const path = new URL(request.url).pathname;
+    const sync = path === "/agent/v1/sync";
     // A connection gives one answer: what comes of a request that was repeated on its way is nobody's.
     let answered = false;
     return new Promise((resolve, reject) => {
       const cancel = clock.after(request.timeoutMs, () => reject(new HttpFailure("timeout", "no answer")));
-      this.#network.carry(host.name, `${host.name} ${path}`, () => {
-        const response = this.#answer(path, request);
+      network.carry(host.name, `${host.name} ${path}`, () => {
+        // What is reported has ended, whoever is told.
+        if (sync) host.ended(SyncRequest.parse(JSON.parse(request.body ?? "")).reports.map((r) => r.lease));
+        const response = this.#anyObject().answer(path, request);
         if (!response) return;
-        this.#network.carry(host.name, `answer to ${host.name}`, () => {
+        network.carry(host.name, `answer to ${host.name}`, () => {
           if (answered || !life.alive || clock.now >= sentAt + request.timeoutMs) return;
           answered = true;
           cancel();
-          if (response.status === 200 && path === "/agent/v1/sync")
-            host.learn(sentAt, SyncReply.parse(JSON.parse(response.body)));
+          if (response.status === 200 && sync) host.learn(sentAt, SyncReply.parse(JSON.parse(response.body)));
           resolve(response);
         });
       });
@@ -115,178 +117,31 @@ export class SiteHost {
   }
 
   socket(host: AgentHost, life: Life, token: string, events: SocketEvents): Socket {
+    const { network } = this.#parts;
     let mine: Doorbell | undefined;
     const toAgent = (what: string, deliver: () => void) =>
-      this.#network.carry(host.name, what, () => {
+      network.carry(host.name, what, () => {
         if (life.alive) deliver();
       });
-    this.#network.carry(host.name, `${host.name} doorbell`, () => {
-      const agent = this.#authenticate(token);
-      if (!agent.ok || mine) return toAgent("doorbell refused", events.close);
-      for (const old of this.#doorbells) if (old.agent === agent.value) old.close();
-      mine = {
-        agent: agent.value,
-        open: true,
-        text: (what) => toAgent(`${what} to ${host.name}`, () => mine?.open && events.message(what)),
-        close: () => {
-          if (!mine?.open) return;
-          mine.open = false;
-          this.#doorbells = this.#doorbells.filter((d) => d !== mine);
-          toAgent("doorbell closed", events.close);
-        },
-      };
-      this.#doorbells.push(mine);
-      toAgent("doorbell open", events.open);
+    network.carry(host.name, `${host.name} doorbell`, () => {
+      if (mine) return;
+      mine = this.#anyObject().accept(
+        token,
+        (what) => toAgent(`${what} to ${host.name}`, () => mine?.open && events.message(what)),
+        () => toAgent("doorbell closed", events.close),
+      );
+      toAgent(mine ? "doorbell open" : "doorbell refused", mine ? events.open : events.close);
     });
     return {
       // Answered by the platform, also while the object sleeps.
       send: (text) =>
-        this.#network.carry(host.name, `${host.name} ${text}`, () => {
+        network.carry(host.name, `${host.name} ${text}`, () => {
           if (this.#sim.faults.strikes("doorbell cut")) return mine?.close();
-          if (text === "hb" && mine?.open) mine.text("ok");
+          if (text === "hb") mine?.text("ok");
         }),
-      close: () => {
-        if (!mine) return;
-        mine.open = false;
-        this.#doorbells = this.#doorbells.filter((d) => d !== mine);
-      },
+      close: () => mine?.leave(),
     };
   }
-
-  /** Nothing, if the object crashed before it could say it. */
-  #answer(path: string, { headers, body }: HttpRequest): HttpResponse | undefined {
-    const { now } = this.#sim.clock;
-    if (path === "/agent/v1/enroll") {
-      const request = EnrollRequest.parse(JSON.parse(body ?? ""));
-      const { reply, lost } = this.tell("agent.enroll", { request, tokenHash: sha256(request.token) });
-      return lost ? undefined : response(reply, now);
-    }
-    const agent = this.#authenticate(headers?.authorization?.slice("Bearer ".length) ?? "");
-    if (!agent.ok) return response(agent, now);
-    const request = SyncRequest.parse(JSON.parse(body ?? ""));
-    const { reply, lost } = this.tell("agent.sync", { agent: agent.value, request });
-    return lost ? undefined : response(reply, now);
-  }
-
-  #authenticate(token: string): Outcome<string> {
-    const agent = verifyAgentToken(token, this.#sim.clock.now, (id) => this.#shell.query("agent.key", { agent: id }));
-    if (!agent.ok && agent.problem.code === "agent_revoked") this.#sim.coverage.rule("S2");
-    return agent;
-  }
-
-  #wake(): [WatchedCore, SiteShell] {
-    const memory: Life = { alive: true };
-    this.#memory = memory;
-    const { clock } = this.#sim;
-    const live = <T>(work: () => Promise<T>): Promise<T> => (memory.alive ? work() : new Promise(() => undefined));
-    const core = new WatchedCore(this.sql, this.#watch);
-    const shell = new SiteShell(core, {
-      now: () => clock.now,
-      random: this.#random,
-      setAlarm: (at) => {
-        if (memory.alive) this.#setAlarm(at);
-      },
-      ring: () => {
-        if (memory.alive && !this.#mute) for (const each of this.#doorbells) each.text("sync");
-      },
-      broadcast() {},
-      hangUp: (agent) => {
-        for (const each of this.#doorbells) if (agent === "all" || each.agent === agent) each.close();
-      },
-      budget: () => ({
-        permit: (site, working) => live(() => this.#budget.permit(site, working)).then((p) => live(async () => p)),
-        release: (site) => live(() => this.#budget.release(site)).then((p) => live(async () => p)),
-      }),
-      deliver: (site, entries) =>
-        live(() => this.#readModel.deliver(site, entries)).then(
-          (n) => live(async () => n),
-          (cause) => live(() => Promise.reject(cause)),
-        ),
-      forget: (site) => live(() => this.#readModel.forget(site)),
-      defect: (cause) => this.#sim.violate("defect", `in the alarm: ${cause instanceof Error ? cause.stack : cause}`),
-    });
-    this.#core = core;
-    this.#shell = shell;
-    if (this.#alarmAt === null && this.#droppedAt !== undefined) this.#sim.coverage.rule("C1");
-    shell.woken(this.#alarmAt);
-    return [core, shell];
-  }
-
-  /** What is in memory is gone; sockets outlive it. */
-  #forget(why: string): void {
-    this.#sim.say(`object ${why}`);
-    this.#memory.alive = false;
-    if (this.#alarmRuns) {
-      // The platform runs an alarm again that did not come to its end.
-      this.#alarmRuns = false;
-      this.#sim.coverage.rule("C1");
-      if (this.#alarmAt === null) this.#setAlarm(this.#sim.clock.now + 2_000);
-    }
-    this.#wake();
-  }
-  #crash(why: string): void {
-    for (const each of [...this.#doorbells]) each.close();
-    this.#forget(`crashes ${why}`);
-  }
-
-  #setAlarm(at: number): void {
-    const { clock, faults } = this.#sim;
-    this.#cancelAlarm();
-    this.#alarmAt = at;
-    this.#droppedAt = undefined;
-    let wait = at - clock.now;
-    if (faults.strikes("alarm late")) {
-      this.#sim.coverage.rule("C1");
-      wait += this.#random.between(1_000, 100_000);
-    }
-    if (faults.strikes("alarm dropped")) {
-      this.#sim.say("the alarm will be dropped");
-      this.#cancelAlarm = clock.after(wait, () => {
-        this.#alarmAt = null;
-        this.#droppedAt = clock.now;
-        clock.after(WINDOW_MS, () => this.#cron());
-      });
-    } else this.#cancelAlarm = clock.after(wait, () => this.#fire());
-  }
-
-  /** The cron comes by; told only where it matters: the object may have been left without an alarm and with nobody to wake it. */
-  #cron(): void {
-    if (this.#droppedAt === undefined) return;
-    this.#sim.say("the cron wakes the object");
-    this.tell("audit.start", { window: windowKey(this.#sim.clock.now), actor: "cron" });
-  }
-
-  #fire(): void {
-    const { clock, faults } = this.#sim;
-    // One at a time: the next one waits for the end of this.
-    if (this.#alarmRuns) {
-      this.#cancelAlarm = clock.after(1_000, () => this.#fire());
-      return;
-    }
-    this.#alarmAt = null;
-    this.#alarmRuns = true;
-    const memory = this.#memory;
-    if (faults.strikes("object crashes in its alarm"))
-      clock.after(this.#random.between(0, 150), () => {
-        if (memory.alive && this.#alarmRuns) this.#crash("in its alarm");
-      });
-    void this.#shell.alarm().then(() => {
-      if (!memory.alive) return;
-      this.#alarmRuns = false;
-      if (faults.strikes("alarm twice")) {
-        this.#alarmRuns = true;
-        void this.#shell.alarm().then(() => {
-          if (memory.alive) this.#alarmRuns = false;
-        });
-      }
-    });
-  }
 }
 
-/** As the Worker says it. */
-function response(outcome: Outcome<unknown>, now: number): HttpResponse {
-  const headers = { date: new Date(now).toUTCString() };
-  if (outcome.ok) return { status: 200, headers, body: JSON.stringify(outcome.value) };
-  const { code, detail } = outcome.problem;
-  return { status: errorCatalog[code].status || 409, headers, body: JSON.stringify({ code, detail }) };
-}
+const gone = () => refuse("unavailable", "The site's object is lost.");

@@ -1,4 +1,5 @@
 /** Faults that last for a while; each begins now and ends by itself. */
+import type { Disaster } from "./disaster.ts";
 import type { SpellName } from "./faults.ts";
 import type { People } from "./people.ts";
 import type { Stream } from "./random.ts";
@@ -10,11 +11,13 @@ const HOUR = 60 * MINUTE;
 export class Spells {
   readonly #world: World;
   readonly #people: People;
+  readonly #disaster: Disaster;
   readonly #random: Stream;
 
-  constructor(world: World, people: People) {
+  constructor(world: World, people: People, disaster: Disaster) {
     this.#world = world;
     this.#people = people;
+    this.#disaster = disaster;
     this.#random = world.sim.stream("spells");
     // Now and then in the very middle of a step that writes: after its reads and before its write.
     world.watch.moved.push(({ now, action }) => {
@@ -40,6 +43,8 @@ export class Spells {
       [6, "agent's uplink slow for minutes", () => this.#slow(host?.name)],
       [2, "all agents away for longer than any limit", () => this.#allAway()],
       [6, "agent's clock wrong by minutes", () => this.#wrongClock(host)],
+      [6, "site lost and restored", () => this.#disaster.lose()],
+      [6, "site restored beside its old object", () => this.#disaster.replace()],
       [5, "read model down", () => readModel.goDown(this.#random.between(5_000, 10 * MINUTE))],
       [5, "budget away", () => budget.goAway(this.#random.between(5_000, 12 * MINUTE))],
       [3, "budget full", () => budget.fill(this.#random.between(5_000, 8 * MINUTE))],

@@ -20,7 +20,6 @@ import type { Sim } from "./sim.ts";
 
 interface Done {
   kind: CommandKind;
-  input: unknown;
   reply: Outcome<unknown>;
   now: number;
   before: ReadonlySet<string>;
@@ -32,7 +31,6 @@ export class Watch {
   /** Transactions so far. */
   seen = 0;
   readonly #sim: Sim;
-  readonly #hosts: () => readonly AgentHost[];
   readonly #readModel: SimReadModel;
   readonly #reports: ReportRules;
   readonly #leases: LeaseRules;
@@ -43,7 +41,6 @@ export class Watch {
 
   constructor(sim: Sim, hosts: () => readonly AgentHost[], readModel: SimReadModel) {
     this.#sim = sim;
-    this.#hosts = hosts;
     this.#readModel = readModel;
     this.#reports = new ReportRules(sim);
     this.#leases = new LeaseRules(sim, hosts);
@@ -51,7 +48,11 @@ export class Watch {
 
   attach(sql: Sql): void {
     watchMoves(sql);
+    if (this.#sql === sql) return;
     this.#sql = sql;
+    // A restored object: its ledger is read from the beginning, and its jobs are as they were.
+    this.#ledger = { seq: 0, hash: GENESIS };
+    this.#leases.restored();
   }
 
   before<K extends CommandKind>(kind: K, input: Commands[K]["in"]): ReadonlySet<string> {
@@ -60,7 +61,7 @@ export class Watch {
     return this.#reports.before(this.#sql, agent, request);
   }
 
-  after(core: SiteCore, { kind, input, reply, now, before }: Done): void {
+  after(core: SiteCore, { kind, reply, now, before }: Done): void {
     const sql = this.#sql;
     if (!sql) return;
     this.seen += 1;
@@ -71,7 +72,6 @@ export class Watch {
       for (const told of this.moved) told(move);
     }
     this.#situations(sql, moves, kind === "agent.sync");
-    if (kind === "agent.sync") this.#reported(input as Commands["agent.sync"]["in"]);
     checkTransitions(this.#sim, moves);
     checkDecisions(this.#sim, kind, moves);
     this.#reports.after(before, moves);
@@ -100,13 +100,6 @@ export class Watch {
     const permit = readMeta<{ granted: boolean; frozen: boolean }>(sql, "permit");
     if (permit?.frozen) coverage.rule("G6");
     else if (permit?.granted === false) coverage.rule("G5");
-  }
-
-  /** An attempt that was reported has ended: its agent is in no call for it. */
-  #reported({ request }: Commands["agent.sync"]["in"]): void {
-    for (const { lease } of request.reports)
-      for (const host of this.#hosts())
-        for (const [device, seen] of host.seen) if (seen.lease.id === lease) host.seen.delete(device);
   }
 
   #checkLedger(core: SiteCore, now: number): void {

@@ -19,7 +19,7 @@ export class WatchedCore extends SiteCore {
   override apply<K extends CommandKind>(now: Now, kind: K, input: Commands[K]["in"]): Applied<Commands[K]["out"]> {
     const before = this.#watch.before(kind, input);
     const done = super.apply(now, kind, input);
-    this.#watch.after(this, { kind, input, reply: done.reply, now: now.now, before });
+    this.#watch.after(this, { kind, reply: done.reply, now: now.now, before });
     return done;
   }
 }

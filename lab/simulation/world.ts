@@ -40,9 +40,10 @@ export class World {
     const planned = siteOf(servers);
     this.#must("site.import", { site: planned, actor: ACTOR });
     this.machines = planned.devices.map((device) => this.#rack(device));
-    this.watch.moved.push(({ kind, device, now }) => {
+    this.watch.moved.push(({ kind, device, was, now }) => {
       const machine = kind === "device" && this.machines.find((m) => m.device === device);
-      if (machine) machine.inService = now === "active";
+      // A restored site may have forgotten that the machine is in service; it is nevertheless.
+      if (machine && (was === "active" || now === "active")) machine.inService = now === "active";
     });
   }
 

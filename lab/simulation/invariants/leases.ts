@@ -30,13 +30,19 @@ export class LeaseRules {
     for (const move of steps) if (move.now === "leased") this.#leased(sql, now, move, reply);
     if (steps.length === 0) return;
     const twice = sql.get<{ device: string }>(
-      "SELECT device FROM step WHERE state IN ('leased', 'running') GROUP BY device HAVING count(*) > 1",
+      "SELECT device FROM step WHERE state IN ('leased', 'running', 'unknown') GROUP BY device HAVING count(*) > 1",
     );
-    if (twice) this.#sim.violate("L1", `two steps are at work on ${twice.device}`);
+    if (twice) this.#sim.violate("L1", `two steps of ${twice.device} are at work or lost`);
   }
 
-  /** J10: after a tick nothing is at work on a lease that has run out. */
+  /** The site's tables are older than what was seen of them. Epochs go on all the same (L2). */
+  restored(): void {
+    this.#owners.clear();
+  }
+
+  /** J10: after a tick nothing is at work on a lease that has run out, but on hold, where time does nothing. */
   ticked(sql: Sql, now: number): void {
+    if (readMeta(sql, "hold")) return;
     const late = sql.get<{ job: string; n: number; until: number }>(
       `SELECT s.job, s.n, max(s.leased_at + ?1, a.lease_until) AS until FROM step s JOIN agent a ON a.id = s.agent
        WHERE s.state IN ('leased', 'running') AND max(s.leased_at + ?1, a.lease_until) <= ?2`,
@@ -72,6 +78,7 @@ export class LeaseRules {
     if ((epoch ?? 0) <= highest) this.#sim.violate("L2", `the epoch of ${device} fell from ${highest} to ${epoch}`);
     this.#epochs.set(device ?? "", epoch ?? 0);
 
+    if (readMeta(sql, "hold")) this.#sim.violate("L2", `${what} started although its site is on hold`);
     const permit = readMeta<Permit>(sql, "permit");
     if (permit?.frozen) this.#sim.violate("G6", `${what} started although the kill switch is on`);
     if (!permit?.granted || permit.expiresAt <= now) this.#sim.violate("G5", `${what} started without a permit`);
@@ -85,10 +92,24 @@ export class LeaseRules {
       if (reply?.leases.find((l) => l.id === move.lease)?.resolve !== true)
         this.#sim.violate("J4", `${what} was lost, and its next attempt is not told to read first`);
     }
+    if (sql.get("SELECT 1 FROM unread WHERE device = ?", device))
+      this.#sim.violate("J4", `${what} started although its machine has not been read since the restore`);
+    this.#forgotten(sql, move, what, reply);
     this.#handedOver(now, move, what);
     const owner = `${job}/${device}`;
     if (this.#owners.has(owner) && this.#owners.get(owner) !== agent) coverage.rule("L2");
     this.#owners.set(owner, agent ?? "");
+  }
+
+  /** J4: what counts as the first attempt reads first, if an agent that works here has made one before. */
+  #forgotten(sql: Sql, { job, n, lease }: Move, what: string, reply: SyncReply | undefined): void {
+    const attempt = sql.get<{ attempt: number }>("SELECT attempt FROM step WHERE job = ? AND n = ?", job, n)?.attempt;
+    if (attempt !== 1 || reply?.leases.find((l) => l.id === lease)?.resolve === true) return;
+    for (const host of this.#hosts()) {
+      const known = sql.get("SELECT 1 FROM agent WHERE id = ? AND revoked_at IS NULL", host.agentId ?? "");
+      if (known && host.journal.get("SELECT 1 FROM past WHERE job = ? AND step = ? AND lease <> ?", job, n, lease))
+        this.#sim.violate("J4", `${what} is tried as if for the first time, and ${host.name} has tried it before`);
+    }
   }
 
   /** L2: whoever else has a lease on the machine can be in no call any more. */

@@ -11,7 +11,8 @@ export const stepMoves: Moves<StepState> = {
   new: ["blocked", "ready"],
   blocked: ["ready", "skipped", "cancelled"],
   // Blocked again: its boot is begun anew, as the agent that had it is gone; or its target waits for a person.
-  ready: ["leased", "blocked", "failed", "skipped", "cancelled"],
+  // Unknown: the site was restored, and an agent tells of an attempt after the export.
+  ready: ["leased", "blocked", "unknown", "failed", "skipped", "cancelled"],
   leased: ["running", "ready", "unknown", "succeeded", "failed", "cancelled"],
   running: ["ready", "unknown", "succeeded", "failed", "cancelled"],
   // A late report is the truth, as long as no newer attempt was leased (J4).
