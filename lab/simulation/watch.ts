@@ -76,7 +76,7 @@ export class Watch {
     checkDecisions(this.#sim, kind, moves);
     this.#reports.after(before, moves);
     this.#leases.check(sql, now, moves, kind === "agent.sync" && reply.ok ? (reply.value as SyncReply) : undefined);
-    if (kind === "tick") this.#leases.ticked(sql, now);
+    if (kind === "tick") this.#leases.ticked(sql, now, moves);
     if (kind === "job.cancel") this.#leases.cancelled(moves);
     checkJobs(this.#sim, core, sql, now, moves);
     this.#checkLedger(core, now);

@@ -40,9 +40,12 @@ export class LeaseRules {
     this.#owners.clear();
   }
 
-  /** J10: after a tick nothing is at work on a lease that has run out, but on hold, where time does nothing. */
-  ticked(sql: Sql, now: number): void {
-    if (readMeta(sql, "hold")) return;
+  /** J10: after a tick nothing is at work on a lease that has run out; J3: on hold time does nothing at all. */
+  ticked(sql: Sql, now: number, [moved]: readonly Move[]): void {
+    if (readMeta(sql, "hold")) {
+      if (moved) this.#sim.violate("J3", `time made a ${moved.kind} ${moved.now} although its site is on hold`);
+      return;
+    }
     const late = sql.get<{ job: string; n: number; until: number }>(
       `SELECT s.job, s.n, max(s.leased_at + ?1, a.lease_until) AS until FROM step s JOIN agent a ON a.id = s.agent
        WHERE s.state IN ('leased', 'running') AND max(s.leased_at + ?1, a.lease_until) <= ?2`,
