@@ -169,8 +169,8 @@ export const mutants: readonly Mutant[] = [
     name: "unread-machine-started",
     rule: "J4",
     file: `${CORE}leases.ts`,
-    from: "if (ending(tx, target) || isUnread(tx.sql, step.device)) return false;",
-    to: "if (ending(tx, target)) return false;",
+    from: 'if (tx.once("unread", anyUnread) && isUnread(tx.sql, step.device)) return false;',
+    to: "void anyUnread;",
   },
   {
     name: "replaced-object-still-projects",

@@ -34,8 +34,8 @@ const own: readonly Mutant[] = [
     name: "branch-goes-on-while-a-person-decides",
     rule: "J2",
     file: `${CORE}needs.ts`,
-    from: "if (isWaiting(tx.sql, job, device)) return;",
-    to: "",
+    from: "AND device = ?4 AND state = 'waiting')",
+    to: "AND device = ?4 AND state = '-')",
   },
   {
     name: "step-at-work-ends-with-its-machine",

@@ -52,9 +52,6 @@ export interface JobRow {
   seq: number;
 }
 export const jobRow = (sql: Sql, id: string) => sql.get<JobRow>("SELECT * FROM job WHERE id = ?", id);
-/** Whether it was cancelled; asked with every report and every lease. */
-export const isCancelled = (sql: Sql, id: string): boolean =>
-  sql.get("SELECT 1 FROM job WHERE id = ? AND cancelled_by IS NOT NULL", id) !== undefined;
 
 interface Seen {
   sql: Sql;

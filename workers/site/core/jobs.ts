@@ -3,6 +3,7 @@ import { canonicalJson } from "../../../shared/canonical.ts";
 import { type Failure, isFinal, PRIORITY_DEFAULT, PRIORITY_MAX } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
 import { approvalMissing } from "./approvals.ts";
+import { setCancelled } from "./cancelled.ts";
 import type { Commands } from "./commands.ts";
 import { jobRow } from "./job-views.ts";
 import { JOB_LIMIT_MS } from "./limits.ts";
@@ -149,7 +150,7 @@ export function cancelJob(tx: Tx, { job, actor, reason }: Commands["job.cancel"]
   if (!row) return tx.fail("job_unknown", `There is no job ${job}.`);
   if (isFinal.job(row.state)) return tx.fail("job_final", `${job} is ${row.state}.`);
   if (row.cancelled_by === null) {
-    tx.sql.run("UPDATE job SET cancelled_by = ? WHERE id = ?", actor, job);
+    setCancelled(tx, job, actor);
     tx.event(job, "job.state", {}, { cancelled: true, actor, reason });
   }
   cancelTargets(tx, job, { code: "cancelled", detail: "Cancelled before the next step." });
@@ -161,7 +162,8 @@ export function expireJobs(tx: Tx): void {
     "SELECT id FROM job INDEXED BY job_due WHERE due_at IS NOT NULL AND due_at <= ?",
     tx.now,
   )) {
-    tx.sql.run("UPDATE job SET cancelled_by = coalesce(cancelled_by, 'turnup'), due_at = NULL WHERE id = ?", id);
+    tx.sql.run("UPDATE job SET due_at = NULL WHERE id = ?", id);
+    setCancelled(tx, id, "turnup");
     tx.event(id, "job.state", {}, { cancelled: true, actor: "turnup", reason: "it did not end within its limit" });
     cancelTargets(tx, id, { code: "deadline_exceeded", detail: "The job did not end within its limit." });
   }

@@ -3,7 +3,6 @@ import type { Failure } from "../../../shared/model/job.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
 import {
-  isWaiting,
   type StepRow,
   stepBody,
   stepRow,
@@ -23,6 +22,7 @@ export function keepNeeds(tx: Tx, job: string, plan: Plan): void {
     for (const need of needs)
       if (plan.steps[need]?.target !== target)
         tx.sql.run("INSERT INTO step_need (job, need, n) VALUES (?, ?, ?)", job, need, n);
+  tx.forget(`needs ${job}`);
 }
 
 /** Whether what the step stands for has been done. One that was left out is done when its own needs are. */
@@ -37,7 +37,7 @@ function isDone(tx: Tx, job: string, n: number): boolean {
  * others. Returns whether the target has nothing left to do.
  */
 export function readyAfter(tx: Tx, done: StepRow, target: TargetRow): boolean {
-  const undone = readyMet(tx, target);
+  const undone = readyMet(tx, target, done.n);
   const skipped = undone.filter((step) => step.state === "skipped");
   for (const { n } of [done, ...skipped])
     for (const step of waitingFor(tx, { job: done.job, n }))
@@ -46,13 +46,16 @@ export function readyAfter(tx: Tx, done: StepRow, target: TargetRow): boolean {
   return skipped.length === undone.length;
 }
 
-/** All blocked steps of the target whose needs are met become ready. Returns its steps that were not done before. */
-export function readyMet(tx: Tx, target: TargetRow): UndoneStep[] {
+/**
+ * All blocked steps of the target whose needs are met become ready. Returns its steps that were not done before. `done`:
+ * one of its own that is done, or was left out, which is not asked for then.
+ */
+export function readyMet(tx: Tx, target: TargetRow, done?: number): UndoneStep[] {
   const undone = undoneOf(tx.sql, target);
   const own = new Map(undone.map((step) => [step.n, step]));
   const isMet = (need: number): boolean => {
     const step = own.get(need);
-    if (step === undefined) return isDone(tx, target.job, need);
+    if (step === undefined) return need === done || isDone(tx, target.job, need);
     return step.state === "skipped" && step.needs.every(isMet);
   };
   for (const { n, state, needs } of undone)
@@ -61,18 +64,22 @@ export function readyMet(tx: Tx, target: TargetRow): UndoneStep[] {
 }
 
 function makeReady(tx: Tx, { job, device, n }: Pick<StepRow, "job" | "device" | "n">): void {
-  // Its target goes on when a person has decided.
-  if (isWaiting(tx.sql, job, device)) return;
-  tx.sql.run("UPDATE step SET state = 'ready', at = ?1, ready_at = ?1 WHERE job = ?2 AND n = ?3", tx.now, job, n);
+  // A target that waits goes on when a person has decided.
+  const goesOn = "NOT EXISTS (SELECT 1 FROM job_target WHERE job = ?2 AND device = ?4 AND state = 'waiting')";
+  const ready = "UPDATE step SET state = 'ready', at = ?1, ready_at = ?1 WHERE job = ?2 AND n = ?3";
+  tx.sql.run(`${ready} AND ${goesOn}`, tx.now, job, n, device);
 }
 
-/** Steps of other targets that need this one. */
-export const dependents = (tx: Tx, { job, n }: Pick<StepRow, "job" | "n">): StepRow[] =>
-  tx.sql.all<StepRow>(
+/** Steps of other targets that need this one. Few jobs have any: those that have none are asked once for a command. */
+export function dependents(tx: Tx, { job, n }: Pick<StepRow, "job" | "n">): StepRow[] {
+  const any = () => tx.sql.get("SELECT 1 FROM step_need WHERE job = ? LIMIT 1", job) !== undefined;
+  if (!tx.once(`needs ${job}`, any)) return [];
+  return tx.sql.all<StepRow>(
     "SELECT s.* FROM step_need d JOIN step s ON s.job = d.job AND s.n = d.n WHERE d.job = ? AND d.need = ?",
     job,
     n,
   );
+}
 
 /** Open steps of other targets that wait for this one, directly or for one of their own that was left out. */
 function waitingFor(tx: Tx, step: Pick<StepRow, "job" | "n">): StepRow[] {

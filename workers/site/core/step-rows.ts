@@ -98,20 +98,21 @@ export interface UndoneStep {
   state: StepState;
   needs: number[];
 }
-/** The target's steps that are not done. Whole rows would be most of what a report costs, as it asks for them each time. */
-export const undoneOf = (sql: Sql, t: TargetRow): UndoneStep[] =>
-  sql
-    .all<{ n: number; state: StepState; needs: string | null }>(
-      `SELECT n, state, CASE WHEN state IN ('blocked', 'skipped') THEN body -> '$.needs' END AS needs
-         ${OF_TARGET} AND state <> 'succeeded' ORDER BY n`,
-      ...ofTarget(t),
-    )
-    .map(({ needs, ...step }) => ({ ...step, needs: needs === null ? [] : (JSON.parse(needs) as number[]) }));
+/**
+ * The target's steps that are not done. Whole rows would be most of what a report costs, as it asks for them each time,
+ * and on the platform each row and column costs more than what is in it: so they come as one text.
+ */
+export function undoneOf(sql: Sql, t: TargetRow): UndoneStep[] {
+  const needs = "json(CASE WHEN state IN ('blocked', 'skipped') THEN body -> '$.needs' ELSE '[]' END)";
+  const row = sql.get<{ steps: string }>(
+    `SELECT json_group_array(json_array(n, state, ${needs})) AS steps ${OF_TARGET} AND state <> 'succeeded'`,
+    ...ofTarget(t),
+  );
+  const steps = JSON.parse(row?.steps ?? "[]") as [n: number, state: StepState, needs: number[]][];
+  return steps.map(([n, state, needs]) => ({ n, state, needs })).sort((a, b) => a.n - b.n);
+}
 
 export const targetRow = (sql: Sql, job: string, device: string) =>
   sql.get<TargetRow>("SELECT * FROM job_target WHERE job = ? AND device = ?", job, device);
 export const targetsOf = (sql: Sql, job: string) =>
   sql.all<TargetRow>("SELECT * FROM job_target WHERE job = ? ORDER BY ord", job);
-/** Whether the target waits for a person. */
-export const isWaiting = (sql: Sql, job: string, device: string): boolean =>
-  sql.get("SELECT 1 FROM job_target WHERE job = ? AND device = ? AND state = 'waiting'", job, device) !== undefined;

@@ -1,8 +1,9 @@
 /** A target's way through its job: started by its first lease, ended by its last step, a failure, or a cancel. */
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
 import { isDestructive } from "../../workflows/check-plan.ts";
+import { isCancelled } from "./cancelled.ts";
 import { leaveHeld } from "./handover.ts";
-import { isCancelled, jobRow } from "./job-views.ts";
+import { jobRow } from "./job-views.ts";
 import { targetLimits } from "./limits.ts";
 import { heldAnew, move } from "./moves.ts";
 import { doomedBy } from "./needs.ts";
@@ -50,7 +51,7 @@ const humanDecides: Readonly<Record<string, string>> = {
  * cancelled, or a step of another target that it needs did not succeed.
  */
 export function ending(tx: Tx, target: TargetRow): { state: "cancelled" | "failed"; failure: Failure } | undefined {
-  if (isCancelled(tx.sql, target.job))
+  if (isCancelled(tx, target.job))
     return { state: "cancelled", failure: { code: "cancelled", detail: "Cancelled before the next step." } };
   if (target.state === "waiting" || target.failure === null) return undefined;
   return { state: "failed", failure: JSON.parse(target.failure) as Failure };

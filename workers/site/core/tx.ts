@@ -65,6 +65,16 @@ export class Tx {
     return newId(kind, this.site.id, this.random);
   }
 
+  /** What does not change within a command, or is told by `forget` when it does, is read once for it. */
+  once<T>(key: string, read: () => T): T {
+    if (!this.#once.has(key)) this.#once.set(key, read());
+    return this.#once.get(key) as T;
+  }
+  forget(key: string): void {
+    this.#once.delete(key);
+  }
+  readonly #once = new Map<string, unknown>();
+
   /** Agents should sync now: work or an answer waits for them. */
   ring(): void {
     this.#ring = true;
