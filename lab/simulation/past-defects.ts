@@ -39,8 +39,8 @@ export const pastDefects: readonly (Mutant & { found: string })[] = [
     found: "a branch that nobody had begun went to another agent while a revoked one was in a call on the machine",
     rule: "L1",
     file: `${CORE}handover.ts`,
-    from: "target.agent === null ? undefined : inCall(tx, target)]",
-    to: "undefined]",
+    from: "target.agent === null ? undefined : inCall(tx, stepsOf(tx.sql, target))",
+    to: "undefined",
   },
   {
     name: "branch-goes-on-while-waiting",

@@ -27,7 +27,7 @@ const own: readonly Mutant[] = [
     name: "other-branch-not-asked-after-a-call",
     rule: "L1",
     file: `${CORE}handover.ts`,
-    from: "target.agent === null ? undefined : inCall(tx, target)",
+    from: "target.agent === null ? undefined : inCall(tx, stepsOf(tx.sql, target))",
     to: "undefined",
   },
   {

@@ -34,7 +34,10 @@ export function mayHaveTarget(tx: Tx, board: ProgressBoard, target: TargetRow, a
     if (other && other.revoked_at === null && !isSilent(tx, board, other)) return false;
   }
   // Of the whole machine, not of one step alone: a branch that nobody has begun is on the same one.
-  const held = [heldFromNow(tx, target.device), target.agent === null ? undefined : inCall(tx, target)];
+  const held = [
+    heldFromNow(tx, target.device),
+    target.agent === null ? undefined : inCall(tx, stepsOf(tx.sql, target)),
+  ];
   return held.every((h) => !h || h.agent === agent.id || h.until <= tx.now);
 }
 
@@ -81,10 +84,8 @@ export function heldUntil(tx: Tx, device: string): Millis | undefined {
  * Whose attempt of a step of the target may not be over: nobody has said how it ended. There is one at most, as steps of
  * one target exclude each other (L1), and what a target that ended left behind is kept with the device.
  */
-function inCall(tx: Tx, target: TargetRow): Held | undefined {
-  const open = stepsOf(tx.sql, target).find(
-    (s) => s.leased_at !== null && (s.finished_at === null || s.state === "unknown"),
-  );
+function inCall(tx: Tx, steps: readonly StepRow[]): Held | undefined {
+  const open = steps.find((s) => s.leased_at !== null && (s.finished_at === null || s.state === "unknown"));
   if (!open?.agent) return undefined;
   return { agent: open.agent, until: leaseUntil(open, agentRow(tx, open.agent)) + longestCallMs(open) };
 }
@@ -93,8 +94,8 @@ function inCall(tx: Tx, target: TargetRow): Held | undefined {
  * The target ends although an agent has not said that its attempt did (a cancel, a deadline, a loss): the device stays
  * closed to others until that agent's lease and call have run out.
  */
-export function leaveHeld(tx: Tx, target: TargetRow): void {
-  const held = inCall(tx, target);
+export function leaveHeld(tx: Tx, target: TargetRow, steps: readonly StepRow[]): void {
+  const held = inCall(tx, steps);
   if (held && held.until > tx.now)
     tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify(held), target.device);
 }

@@ -100,8 +100,8 @@ export function endTarget(
   state: "succeeded" | "failed" | "cancelled",
   failure: Failure | null,
 ): void {
-  leaveHeld(tx, target);
   const steps = stepsOf(tx.sql, target);
+  leaveHeld(tx, target, steps);
   for (const step of steps) {
     if (!isFinal.step(step.state))
       tx.sql.run(
