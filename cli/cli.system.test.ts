@@ -210,7 +210,7 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
       code: 2,
       said: expect.stringContaining("--reason is missing"),
     });
-    expect(await run("skip", id, "compute-02", "prove-blank", "--reason", "haste")).toMatchObject({
+    expect(await run("skip", id, "compute-02", "8", "--reason", "haste")).toMatchObject({
       code: 2,
       said: expect.stringContaining("skip_refused: prove-blank proves blank"),
     });

@@ -153,7 +153,7 @@ export const errorCatalog = {
   skip_refused: spec(
     409,
     "This step may not be skipped",
-    "See the detail; mend the cause and `turnup retry JOB`, or `turnup cancel JOB`.",
+    "See the detail; `turnup jobs JOB` shows the steps. One that does more than read, or that a later step rests on, is never left out: mend its cause and `turnup retry JOB`, or `turnup cancel JOB`.",
   ),
   need_failed: spec(
     0,

@@ -42,7 +42,9 @@ export function jobControlCommands(program: Command, use: { cli: Cli; exit: Exit
   does(
     program
       .command("skip <job> <device> <step>")
-      .description("leave one step out, by its name or number; never one that a later step rests on")
+      .description(
+        "leave one step out, by its name or by its number in `turnup plan`; never one that a later step rests on",
+      )
       .option("--reason <text>", "why, for the record (required)"),
     use,
     async ([id = "", device = "", step = ""], options) => {

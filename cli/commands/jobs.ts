@@ -83,6 +83,7 @@ async function oneJob(cli: Cli, id: string) {
   ]);
   const rows = steps.map((s) => [
     nameOf.get(s.device) ?? s.device,
+    String(s.number),
     s.name,
     s.state,
     String(s.attempt),
@@ -101,7 +102,14 @@ async function oneJob(cli: Cli, id: string) {
         targets,
       ),
       "",
-      ...table(columns("target", "step", "state", "attempt", "took", "limit in", "failure or waiting for"), rows),
+      ...table(
+        [
+          ...columns("target"),
+          { title: "#", right: true },
+          ...columns("step", "state", "attempt", "took", "limit in", "failure or waiting for"),
+        ],
+        rows,
+      ),
     ],
   };
 }

@@ -137,7 +137,10 @@ export const JobSummary = JobView.omit({ targets: true }).extend({
 export type JobSummary = z.infer<typeof JobSummary>;
 
 export const StepView = z.object({
+  /** Position in the plan, from 0: over all targets. */
   n: z.number().int(),
+  /** Position among the steps of its target, from 1: the number that a plan is shown with, and that a skip takes. */
+  number: z.number().int(),
   device: z.string(),
   name: z.string(),
   action: z.string(),

@@ -16,7 +16,7 @@ const Retry = z.strictObject({
 });
 const Skip = z.strictObject({
   device: Ref,
-  /** Its name or number. */
+  /** Its name, or its number: within its target, from 1, as a plan is shown. */
   step: Ref,
   /** Kept with the job: a step that nobody took needs a why (E4). */
   reason: Reason.trim().min(1, "must say why"),

@@ -118,6 +118,7 @@ describe("a machine's result", () => {
 describe("dead time between steps", () => {
   const step = (n: number, over: Partial<StepView>): StepView => ({
     n,
+    number: n + 1,
     device: "dev_1",
     name: `s${n}`,
     action: "bmc.identify",

@@ -225,6 +225,23 @@ it("leaves a step out that only reads, with the reason on record, and goes on be
   expect(w.steps(job)["1:inventory"]).toBe("skipped");
 });
 
+it("[J8] takes for a step the number that is shown: within its target, from 1, whichever target it is", () => {
+  const w = new World(3);
+  const targets = [one, "srv00001", "srv00002"];
+  const job = w.install(targets);
+  const steps = w.ask("steps", { job, after: 13, limit: 12 });
+  expect(steps.map((s) => [s.n, s.number]).slice(0, 2)).toEqual([
+    [14, 3],
+    [15, 4],
+  ]);
+  expect(steps.at(-1)).toMatchObject({ n: 25, number: 2, name: "inventory" });
+  const number = w.ask("steps", { job }).find((s) => s.n === 25)?.number;
+  w.do("job.skip", { job, device: "srv00002", step: String(number), reason: "known", actor });
+  expect(Object.entries(w.steps(job)).filter(([, state]) => state === "skipped")).toEqual([
+    ["25:inventory", "skipped"],
+  ]);
+});
+
 it("a step left out before its turn does not let what is behind it overtake what is before it", () => {
   const w = new World(1);
   const job = w.install([one]);
@@ -252,7 +269,11 @@ it("[J7][T2][T5] never leaves out what a later step rests on, acts, or moves the
   expect(why("write-image")).toEqual(["skip_refused", "write-image does more than read."]);
   expect(why("arm-netboot")).toEqual(["skip_refused", "arm-netboot does more than read."]);
   expect(why("acceptance")).toEqual(["skip_refused", "acceptance moves the device in the ledger."]);
-  expect(why("paint")).toEqual(["skip_refused", `${one} has no step paint in ${job}.`]);
+  expect(why("0")).toEqual(["skip_refused", expect.stringContaining(`${one} has no step 0 in ${job}`)]);
+  expect(why("paint")).toEqual([
+    "skip_refused",
+    `${one} has no step paint in ${job}: it has 1 identify, 2 inventory, 3 arm-netboot, 4 boot-override, 5 power-on, 6 in-ram, 7 inventory-inside, 8 prove-blank, 9 write-image, 10 boot-disk, 11 first-boot, 12 acceptance.`,
+  ]);
   w.do("job.cancel", { job, actor, reason: "" });
   const { plan, hash } = w.do("plan.create", { workflow: "test.wipe", targets: [one], params: {}, actor });
   w.do("plan.approve", { plan: plan.id, hash, actor: "user:ann" });

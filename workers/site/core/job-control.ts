@@ -131,8 +131,12 @@ export function skipStep(tx: Tx, { job, device, step: named, reason, actor }: Co
   const target = targetsOf(tx.sql, job).find((t) => isTarget(tx, t, device));
   if (!target) return tx.fail("skip_refused", `${job} has no target ${device}.`);
   const steps = stepsOf(tx.sql, target);
-  const step = steps.find((s) => stepBody(s).name === named || String(s.n) === named);
-  if (!step) return tx.fail("skip_refused", `${targetBody(target).name} has no step ${named} in ${job}.`);
+  // The number is the one that a plan is shown with: within the target, from 1.
+  const step = steps.find((s) => stepBody(s).name === named) ?? steps.find((_, i) => String(i + 1) === named);
+  if (!step) {
+    const there = steps.map((s, i) => `${i + 1} ${stepBody(s).name}`).join(", ");
+    return tx.fail("skip_refused", `${targetBody(target).name} has no step ${named} in ${job}: it has ${there}.`);
+  }
   const { name } = stepBody(step);
   if (!["blocked", "ready", "failed"].includes(step.state)) tx.fail("skip_refused", `${name} is ${step.state}.`);
   const why = needed(tx, step);

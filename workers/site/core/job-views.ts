@@ -22,6 +22,7 @@ import type { ProgressBoard } from "./progress.ts";
 import {
   type StepRow,
   stepBody,
+  stepNumbers,
   stepRow,
   stepsOf,
   type TargetRow,
@@ -270,12 +271,19 @@ export function jobPage(
 export function stepViews(seen: Seen, id: string, after = -1, limit = -1): StepView[] {
   const job = jobRow(seen.sql, id);
   if (!job) return [];
+  const numbers = new Map<string, number[]>();
+  const numberOf = ({ device, n }: StepRow) => {
+    const target = numbers.has(device) ? undefined : targetRow(seen.sql, id, device);
+    if (target) numbers.set(device, stepNumbers(seen.sql, target));
+    return (numbers.get(device) ?? []).indexOf(n) + 1;
+  };
   return seen.sql
     .all<StepRow>("SELECT * FROM step WHERE job = ? AND n > ? ORDER BY n LIMIT ?", id, after, limit)
     .map((row) => {
       const body = stepBody(row);
       return {
         n: row.n,
+        number: numberOf(row),
         device: row.device,
         name: body.name,
         action: body.action,

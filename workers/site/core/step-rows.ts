@@ -84,6 +84,9 @@ export const stepRow = (sql: Sql, job: string, n: number) =>
 const OF_TARGET = "FROM step WHERE job = ? AND n BETWEEN ? AND ? AND device = ?";
 const ofTarget = (t: TargetRow) => [t.job, t.from_n, t.to_n, t.device];
 export const stepsOf = (sql: Sql, t: TargetRow) => sql.all<StepRow>(`SELECT * ${OF_TARGET} ORDER BY n`, ...ofTarget(t));
+/** In plan order, as a person counts a target's steps: the first is number 1. */
+export const stepNumbers = (sql: Sql, t: TargetRow): number[] =>
+  sql.all<{ n: number }>(`SELECT n ${OF_TARGET} ORDER BY n`, ...ofTarget(t)).map(({ n }) => n);
 /** Those in one state: a sync asks for few of them, hundreds of times. */
 export const stepsIn = (sql: Sql, t: TargetRow, state: StepState) =>
   sql.all<StepRow>(`SELECT * ${OF_TARGET} AND state = ? ORDER BY n`, ...ofTarget(t), state);
