@@ -66,6 +66,11 @@ export const errorCatalog = {
     "This field was fixed when the site was created",
     "locationHint and jurisdiction decide where a site lives and cannot change; make a new site.",
   ),
+  jurisdiction_unavailable: spec(
+    501,
+    "This control plane cannot bind data to a jurisdiction",
+    "Only Cloudflare can. On your own machine use `npm run control-plane`, or `wrangler dev --var TURNUP_LOCAL:1`: the site then keeps its jurisdiction as a record.",
+  ),
   site_fenced: spec(
     503,
     "This is an older generation of the site",

@@ -1,7 +1,7 @@
 /**
  * The control plane as one local process: the Worker on Miniflare, everything persisted under DIR (default `.turnup`).
  *
- *   node cli/run/control-plane.ts [--dir .turnup] [--port N] [--cron PATTERN]
+ *   npm run control-plane -- [--dir .turnup] [--port N] [--cron PATTERN]
  *
  * It may be killed at any time; started again it goes on, on the same port. When it listens it writes
  * DIR/control-plane.json {url, token}, readable by its owner only, and prints one line of JSON.

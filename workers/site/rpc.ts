@@ -1,5 +1,5 @@
 /** What the Worker may call on a site's object, typed by the core's commands; and how it finds the object. */
-import type { Outcome } from "../../shared/errors.ts";
+import { type Outcome, TurnupError } from "../../shared/errors.ts";
 import type { SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
 import type { CommandKind, Commands, Queries, QueryKind } from "./core/commands.ts";
 
@@ -28,15 +28,26 @@ export const objectName = ({ id, generation }: Pick<SiteKey, "id" | "generation"
 
 /**
  * The object of a site. The hint counts only for the very first call, which is the one that creates the site; later it
- * is ignored by the platform. A jurisdiction is part of the id.
+ * is ignored by the platform. A jurisdiction is part of the id. Throws `jurisdiction_unavailable`.
  */
 export function siteObject(env: { SITE: DurableObjectNamespace; TURNUP_LOCAL?: string }, site: SiteKey): SiteRpc {
-  // workerd on one's own machine has no jurisdictions and throws; there all data lies in one place anyway.
+  // workerd on one's own machine has no jurisdictions; there all data lies in one place anyway.
   const bound = site.jurisdiction !== "none" && env.TURNUP_LOCAL !== "1";
-  const namespace = bound ? env.SITE.jurisdiction(site.jurisdiction as DurableObjectJurisdiction) : env.SITE;
+  const namespace = bound ? within(env.SITE, site.jurisdiction) : env.SITE;
   const stub: unknown = namespace.get(namespace.idFromName(objectName(site)), {
     locationHint: site.locationHint as DurableObjectLocationHint,
   });
   // The platform's own stub type cannot carry generic methods; this is the one place where it is given ours.
   return stub as SiteRpc;
+}
+
+/** Never falls back to an object outside: where data may lie is a promise. Throws `jurisdiction_unavailable`. */
+function within(namespace: DurableObjectNamespace, jurisdiction: string): DurableObjectNamespace {
+  try {
+    return namespace.jurisdiction(jurisdiction as DurableObjectJurisdiction);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const detail = `The runtime of this control plane cannot keep a site within the jurisdiction ${jurisdiction}: ${why}`;
+    throw new TurnupError({ code: "jurisdiction_unavailable", detail }, { cause: error });
+  }
 }
