@@ -267,6 +267,18 @@ describe("the release", () => {
     expect(release(w, { without: ["b"], acceptLoss: "the newest export there is" }).lost).toHaveLength(1);
   });
 
+  it("[E1] takes a loss that was accepted once for no other history in the next restore", () => {
+    const { old, lines, attempts } = drill();
+    old.do("agent.invite", { tokenHash: "later", expiresAt: old.now + 1, actor: "t" });
+    const second = restored(lines, old);
+    tell(second, attempts, headOf(old));
+    release(second, { acceptLoss: "the newest export there is" });
+    // The agent is away until a third object has been restored: it knows nothing of the second one's ledger.
+    const third = restored(exported(second), second, 3);
+    tell(third, attempts, headOf(old));
+    expect(release(third).lost).toEqual([]);
+  });
+
   it("[E1] refuses another history, whatever is accepted", () => {
     const { old, lines, attempts } = drill();
     const w = restored(lines, old);

@@ -18,7 +18,7 @@ export interface ToldAgent {
   agent: string;
   /** The highest epoch that the agent has ever seen. */
   epoch: number;
-  /** The newest ledger head that it keeps, of whichever generation. */
+  /** The newest ledger head that it keeps, of the export's generation or a newer one. */
   head_seq: number | null;
   head_hash: string | null;
   after_epoch: number | null;
@@ -72,7 +72,9 @@ function ask(tx: Tx, hold: Hold, agent: AgentRow, request: SyncRequest): Quiet {
     complete: 0,
   };
   const { journal, head } = request;
-  const now = { ...known, ...(head && { head_seq: head.seq, head_hash: head.hash }) };
+  // E1: what is of an older generation than the export was settled when the site that the export is of was released.
+  const counts = head !== undefined && head.generation >= (tx.site.generation ?? 1);
+  const now = { ...known, ...(counts && { head_seq: head.seq, head_hash: head.hash }) };
   if (journal && journal.generation === hold.generation && follows(known, journal)) take(tx, now, journal);
   save(tx, known, now);
   if (now.complete === 1) return { hold: true, more: false, nextPollMs: POLL_IDLE_MS };
