@@ -1,5 +1,6 @@
 /** `npm run sim`: runs seeds, tells how far it is, and what broke, with the one command that repeats it. */
-import { writeFileSync } from "node:fs";
+import { closeSync, openSync, writeFileSync } from "node:fs";
+import { plural } from "../../cli/output/words.ts";
 import { mutants } from "./mutants.ts";
 import { mutantNamed } from "./mutate.ts";
 import { type SimOptions, simOptions, usage } from "./options.ts";
@@ -24,11 +25,12 @@ async function main(args: string[]): Promise<number> {
       : options.mutant !== undefined && !mutantNamed(options.mutant)
         ? `There is no mutant ${options.mutant}; there are ${mutants.map((m) => m.name).join(", ")}.`
         : undefined;
-  if (typeof options === "string" || bad !== undefined) {
-    process.stderr.write(`${bad}\n\n${usage}`);
-    return 2;
-  }
-  const { first, seeds, minutes, single, mutant } = options;
+  if (typeof options === "string" || bad !== undefined)
+    return wrong(`${bad} \`npm run -s sim -- --help\` shows the options.`);
+  const { first, seeds, minutes, single, mutant, log } = options;
+  // Before the run, which may be long; what an older run wrote there stays until this one has something to say.
+  const unwritable = log === undefined ? undefined : fault(() => closeSync(openSync(log, "a")));
+  if (unwritable !== undefined) return wrong(`--log ${log} cannot be written: ${unwritable}.`);
   console.log(single ? `seed ${first}` : `seeds from ${first} on${minutes === undefined ? `, ${seeds} of them` : ""}`);
   const progress = progressLine(minutes === undefined ? seeds : undefined);
   const done = await runPool({
@@ -36,12 +38,30 @@ async function main(args: string[]): Promise<number> {
     seeds,
     minutes,
     mutant,
-    wholeLog: options.log !== undefined,
+    wholeLog: log !== undefined,
     told: progress.told,
   });
   progress.end();
-  if (options.log !== undefined && done.log) writeFileSync(options.log, `${done.log.join("\n")}\n`);
-  return tell(options, done);
+  const lines = done.log;
+  const unwritten = log && lines ? fault(() => writeFileSync(log, `${lines.join("\n")}\n`)) : undefined;
+  const code = tell(options, done);
+  return unwritten === undefined ? code : wrong(`--log ${log} was not written: ${unwritten}.`);
+}
+
+/** One line on what is wrong; the exit code. */
+function wrong(line: string): number {
+  process.stderr.write(`${line}\n`);
+  return 2;
+}
+
+/** Why it cannot be done, in the system's words. */
+function fault(act: () => void): string | undefined {
+  try {
+    act();
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+  return undefined;
 }
 
 function tell(options: SimOptions, { seeds, events, coverage, failed }: Progress): number {
@@ -55,7 +75,9 @@ function tell(options: SimOptions, { seeds, events, coverage, failed }: Progress
     );
   const missed = options.mutant === undefined && seeds >= WHOLE ? coverage.allMissed() : [];
   for (const each of missed) console.log(`never met: ${each}`);
-  console.log(`${seeds} seeds, ${events} events, ${failed.length} violations; ${coverage.summary()}`);
+  console.log(
+    `${plural(seeds, "seed")}, ${plural(events, "event")}, ${plural(failed.length, "violation")}; ${coverage.summary()}`,
+  );
   return failed.length > 0 || missed.length > 0 ? 1 : 0;
 }
 
