@@ -139,7 +139,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       action: "ramdisk.await",
       boot: true,
       params: { target: "Pxe", mode: "UEFI" },
-      touches: "the machine: loads the RAM environment",
+      touches: `the machine: loads the RAM environment; until it does, ${bmc} is set and powered anew`,
       waitingOn: "the machine to start its RAM environment and phone home",
     }),
     step({
@@ -185,7 +185,7 @@ function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolv
       action: "os.firstBoot",
       boot: true,
       params: {},
-      touches: "nothing: waits",
+      touches: `${bmc}: powers the machine on again if it is off; else nothing`,
       waitingOn: "the installed system to phone home",
     }),
     step({
