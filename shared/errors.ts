@@ -16,12 +16,16 @@ export const errorCatalog = {
   bad_request: spec(400, "The request cannot be read", "Send JSON that fits the schema at /openapi.json."),
   validation_failed: spec(422, "The input has faults", "Mend every fault listed in `errors` and send it again."),
   body_too_large: spec(413, "The body is too large", "Send at most the size named in the detail."),
-  unsupported_media_type: spec(415, "The body is not JSON", "Send it with `Content-Type: application/json`."),
+  unsupported_media_type: spec(
+    415,
+    "The body is not sent as plain JSON",
+    "Send it unpacked, with `Content-Type: application/json`.",
+  ),
   upgrade_required: spec(426, "This is a WebSocket", "Ask with `Connection: Upgrade` and `Upgrade: websocket`."),
   unauthenticated: spec(
     401,
     "No valid token",
-    "Send `Authorization: Bearer TOKEN`; an admin makes one with `turnup token create`.",
+    "Send `Authorization: Bearer TOKEN`. For people and scripts an admin makes one with `turnup token create`; an agent signs its own, with the key that it enrolled.",
   ),
   forbidden: spec(403, "The token may not do this", "Use a token with the role named in the detail."),
   site_forbidden: spec(403, "The token is not for this site", "Use a token whose scope includes this site."),
@@ -55,7 +59,11 @@ export const errorCatalog = {
   ),
 
   // Sites and files
-  site_exists: spec(409, "A site of this name exists", "Use the existing site, or another name."),
+  site_exists: spec(
+    409,
+    "A site of this name exists",
+    "Use the existing site, or another name; only a restore takes its place, with `--replace`.",
+  ),
   site_unknown: spec(
     404,
     "There is no such site",
