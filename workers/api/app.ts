@@ -38,7 +38,7 @@ export function createApp(deps: AppDeps): Api {
       onMethodNotAllowed: (c, methods) => {
         const allow = methods.join(", ");
         const detail = `${c.req.path} is answered by ${allow}.`;
-        return problemResponse({ code: "method_not_allowed", detail }, {}, { allow });
+        return problemResponse({ code: "method_not_allowed", detail }, { now: deps.clock.now() }, { allow });
       },
     }),
   );
@@ -64,9 +64,10 @@ export function createApp(deps: AppDeps): Api {
     app.route("/", part());
   }
   describeApi(app);
-  app.notFound((c) =>
-    problemResponse({ code: "not_found", detail: `There is nothing at ${c.req.method} ${c.req.path}.` }),
-  );
+  app.notFound((c) => {
+    const detail = `There is nothing at ${c.req.method} ${c.req.path}.`;
+    return problemResponse({ code: "not_found", detail }, { now: deps.clock.now() });
+  });
   app.onError((error, c) => problemResponse(problemOf(error, c.var.requestId), { now: deps.clock.now() }));
   return app;
 }

@@ -52,6 +52,8 @@ describe("plans and jobs", () => {
     await call("POST", "/v1/sites", { body: { name: "refusals", locationHint: "weur" } });
     const answer = await call("POST", "/v1/jobs", { body, ...(key !== undefined && { key }) });
     expect([answer.status, answer.body.code]).toEqual([status, code]);
+    // What is to be mended stands in `errors`, as the code says.
+    if (code === "validation_failed") expect(answer.body.errors).toMatchObject([{ pointer: "/params/image" }]);
   });
 
   it("a target that another job holds is refused, and the refusal names the holder (L7)", async () => {

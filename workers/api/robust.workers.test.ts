@@ -34,6 +34,7 @@ describe("[S4] bad input", () => {
       code: expect.any(String),
       next: expect.any(String),
       detail: expect.any(String),
+      now: expect.any(Number),
     });
   });
 
@@ -49,6 +50,9 @@ describe("[S4] bad input", () => {
       headers: { "content-type": "text/plain" },
     });
     expect(optional.status).toBe(415);
+    const none = { body: "", headers: { "content-type": "application/json" } };
+    expect((await call("POST", `/v1/sites/${site.name}/audits`, none)).status).toBeLessThan(300);
+    expect(await call("POST", "/v1/sites", none)).toMatchObject({ status: 400, body: { code: "bad_request" } });
   });
 
   it("no route answers 500 to odd paths, queries and bodies", async () => {
@@ -131,7 +135,7 @@ describe("[S4] bad input", () => {
   it("what is not there is a problem too", async () => {
     expect(await call("GET", "/v1/nothing")).toMatchObject({ status: 404, body: { code: "not_found" } });
     const wrong = await call("PATCH", "/v1/sites");
-    expect(wrong).toMatchObject({ status: 405, body: { code: "method_not_allowed" } });
+    expect(wrong).toMatchObject({ status: 405, body: { code: "method_not_allowed", now: expect.any(Number) } });
     expect(wrong.headers.get("allow")).toBe("POST, GET, HEAD");
     expect(await call("GET", "/v1/jobs/job_0123456789_0123456789abcdef")).toMatchObject({
       status: 404,

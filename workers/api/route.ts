@@ -9,7 +9,7 @@ import type { Clock, Random } from "../../shared/deps.ts";
 import { type Outcome, TurnupError } from "../../shared/errors.ts";
 import type { Env } from "../env.ts";
 import type { FleetBudgetClient } from "../fleet/facade.ts";
-import { ProblemBody, problemResponse } from "../problem.ts";
+import { ProblemBody } from "../problem.ts";
 import { idempotent } from "./idempotency.ts";
 import { faultsOf } from "./input.ts";
 import { authenticate, bearerOf, mayAct, type Principal, type Role } from "./principal.ts";
@@ -58,6 +58,7 @@ export function route<const D extends Declaration, const R extends RouteConfig["
   const { auth, idempotency, secretAnswer, ...config } = declaration;
   const middleware: MiddlewareHandler<AppEnv>[] = [authorize(auth)];
   if (config.request?.body) middleware.push(jsonOnly);
+  if (config.request?.body?.required === false) middleware.push(noneIsEmpty);
   const generic = config.method === "post" && auth.kind === "token" && idempotency !== "own";
   if (generic) middleware.push(idempotent(secretAnswer === true));
   const made = createRoute({
@@ -103,7 +104,7 @@ export const newApi = (): Api =>
   new OpenAPIHono<AppEnv>({
     defaultHook: (result) => {
       if (result.success) return undefined;
-      return problemResponse({
+      throw new TurnupError({
         code: "validation_failed",
         detail: "The input does not fit the schema at /openapi.json.",
         errors: faultsOf(result.error.issues),
@@ -144,6 +145,11 @@ const jsonOnly: MiddlewareHandler<AppEnv> = async (c, next) => {
     const detail = type === undefined ? "The body comes without a type." : "The body comes as another type than JSON.";
     throw new TurnupError({ code: "unsupported_media_type", detail });
   }
+  return next();
+};
+/** Clients name the type also where they send nothing, which is no JSON but may be left out here. */
+const noneIsEmpty: MiddlewareHandler<AppEnv> = async (c, next) => {
+  if ((await c.req.text()) === "") Object.assign(c.req.bodyCache, { text: Promise.resolve("{}") });
   return next();
 };
 const JSON_TYPE = /^application\/([a-z0-9.-]+\+)?json\s*(;|$)/i;

@@ -81,7 +81,9 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     const job = url.searchParams.get("job") ?? "";
     const after = Number(url.searchParams.get("after") ?? 0);
     const backlog = this.#shell.query("events", { job, after, limit: MAX_BACKLOG });
-    return backlog.ok ? this.#sockets.watch(job, backlog.value, Date.now()) : problemResponse(backlog.problem);
+    return backlog.ok
+      ? this.#sockets.watch(job, backlog.value, Date.now())
+      : problemResponse(backlog.problem, { now: Date.now() });
   }
 
   override alarm(info?: AlarmInvocationInfo): Promise<void> {

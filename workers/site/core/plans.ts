@@ -1,6 +1,7 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
 import { type Plan, type PlanStep, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
+import { pointerTo } from "../../../shared/model/site-file/faults.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
@@ -34,6 +35,11 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
     return tx.fail(
       "validation_failed",
       `${workflow.name} takes ${workflow.params.length === 0 ? "no params" : `only the params ${workflow.params.join(", ")}`}; unknown: ${unknown.slice(0, 10).join(", ")}.`,
+      unknown.map((name) => ({
+        code: "param_unknown",
+        pointer: pointerTo(["params", name]),
+        text: "is not known here",
+      })),
     );
   const rows = targetRows(tx, intent.targets, workflow);
   const built = workflow.plan({

@@ -1,5 +1,5 @@
 import type { Millis, Random, Sha256 } from "../../../shared/deps.ts";
-import { TurnupError } from "../../../shared/errors.ts";
+import { type Fault, TurnupError } from "../../../shared/errors.ts";
 import { type IdKind, newId } from "../../../shared/ids.ts";
 import type { JobEvent } from "../../../shared/model/job.ts";
 import type { SiteView } from "../../../shared/model/views.ts";
@@ -46,8 +46,8 @@ export class Tx {
   }
 
   /** Refuses the whole command: everything it wrote is rolled back. */
-  fail(code: TurnupError["code"], detail: string): never {
-    throw new TurnupError({ code, detail });
+  fail(code: TurnupError["code"], detail: string, errors?: Fault[]): never {
+    throw new TurnupError({ code, detail, ...(errors && { errors }) });
   }
 
   get site(): SiteRecord {
