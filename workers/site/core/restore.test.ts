@@ -1,31 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Queries } from "./commands.ts";
-import { begun, exported, hashOf, restored } from "./test-export.ts";
+import { begun, busy, exported, hashOf, restored } from "./test-export.ts";
 import { World } from "./test-world.ts";
-
-/** A site with a bit of everything: ended, open and waiting work, findings, an audit, plans, two agents. */
-function busy(): World {
-  const w = new World(5);
-  w.enroll("b", "y".repeat(43));
-  w.install(["srv00000"], "done");
-  w.work();
-  const asks = w.install(["srv00001", "srv00002"], "asks");
-  w.work((lease) =>
-    lease.action === "ramdisk.proveBlank" && lease.target.name === "srv00001"
-      ? { outcome: "failed", failure: { code: "disk_not_blank", detail: "it is not" } }
-      : {},
-  );
-  expect(w.ask("job", { job: asks }).state).not.toBe("queued");
-  w.do("audit.start", { window: "audit:1", actor: "cron" });
-  const asked = w.sync({ free: 0 }).audit;
-  const observations = (asked?.targets ?? []).map((t) => ({ device: t.device, serial: "other", power: "On" }));
-  w.sync({ free: 0, audit: { window: asked?.window ?? "", observations } });
-  w.do("plan.create", { workflow: "server.install", targets: ["srv00003"], params: {}, actor: "token:t" });
-  w.install(["srv00004"], "open");
-  const [lease] = w.sync().leases;
-  if (lease) w.sync({ holding: [lease.id] });
-  return w;
-}
 
 describe("an export", () => {
   it("is the same however it is paged, and holds no permit, outbox or enrolment token", () => {
@@ -95,6 +71,16 @@ describe("a restore", () => {
       expect(loads(lines, (rest) => rest.splice(2, 1, broken)).code).toBe("export_broken");
     expect(loads(lines, (rest) => rest.push(rest.at(-1) ?? "")).code).toBe("export_broken");
     expect(loads(lines, () => undefined).code).toBeUndefined();
+  });
+
+  it("refuses a row that no site could have written, with its line", () => {
+    const lines = exported(busy());
+    const at = lines.findIndex((line) => line.includes('"state":"leased"'));
+    const changed = lines.with(at, lines[at]?.replace('"leased"', '"flying"') ?? "");
+    const w = begun(changed);
+    expect(() => w.do("restore.load", { restore: "r1", from: 1, lines: changed.slice(1) })).toThrow(
+      new RegExp(`^export_broken: Line ${at + 1}: step job_\\S+ \\d+: state: `),
+    );
   });
 
   it("[E1] refuses a ledger that is not one chain", () => {

@@ -9,6 +9,7 @@ import type { Commands } from "./commands.ts";
 import { isTruth, type Table, tableNames, truthTables } from "./export.ts";
 import { type Hold, holdOf } from "./hold.ts";
 import { firstBreak, ledgerHead } from "./ledger.ts";
+import { rowFault } from "./row-rules.ts";
 import { migrate, newestSchema } from "./schema.ts";
 import { siteView } from "./site.ts";
 import { standing } from "./standing.ts";
@@ -58,7 +59,7 @@ export function loadLines(tx: Tx, input: Commands["restore.load"]["in"]): { load
     return tx.fail("restore_unknown", `Line ${state.loaded + 1} comes next, and not line ${input.from + 1}.`);
   const tables = new Map(truthTables(tx.sql).map((table) => [table.name, table]));
   input.lines.forEach((line, i) => {
-    const fault = insert(tx, tables, line);
+    const fault = insert(tx, state, tables, line);
     if (fault !== undefined) tx.fail("export_broken", `Line ${state.loaded + i + 1}: ${fault}.`);
   });
   const loaded = state.loaded + input.lines.length;
@@ -67,7 +68,7 @@ export function loadLines(tx: Tx, input: Commands["restore.load"]["in"]): { load
 }
 
 /** What is wrong with the line, or undefined when it is in. */
-function insert(tx: Tx, tables: ReadonlyMap<string, Table>, line: string): string | undefined {
+function insert(tx: Tx, { header }: Restore, tables: ReadonlyMap<string, Table>, line: string): string | undefined {
   const parsed = ExportRow.safeParse(readJson(line));
   if (!parsed.success) return "it is no row of an export";
   const { t, r } = parsed.data;
@@ -77,7 +78,7 @@ function insert(tx: Tx, tables: ReadonlyMap<string, Table>, line: string): strin
   if (columns.length !== table.columns.length || !table.columns.every((column) => Object.hasOwn(r, column)))
     return `a row of ${t} has the columns ${table.columns.join(", ")}`;
   if (!isTruth(t, r)) return `${String(r.key)} is not exported`;
-  const broken = t === "ledger" ? chainFault(tx, r) : undefined;
+  const broken = rowFault(t, r, header.epoch) ?? (t === "ledger" ? chainFault(tx, r) : undefined);
   if (broken !== undefined) return broken;
   try {
     const names = table.columns.map((column) => `"${column}"`).join(", ");

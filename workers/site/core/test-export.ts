@@ -35,3 +35,26 @@ export function restored(lines: readonly string[], at: World, generation = 2): W
   w.do("restore.finish", { restore: "r1" });
   return w;
 }
+
+/** A site with a bit of everything: ended, open and waiting work, findings, an audit, plans, two agents. */
+export function busy(): World {
+  const w = new World(5);
+  w.enroll("b", "y".repeat(43));
+  w.install(["srv00000"], "done");
+  w.work();
+  w.install(["srv00001", "srv00002"], "asks");
+  w.work((lease) =>
+    lease.action === "ramdisk.proveBlank" && lease.target.name === "srv00001"
+      ? { outcome: "failed", failure: { code: "disk_not_blank", detail: "it is not" } }
+      : {},
+  );
+  w.do("audit.start", { window: "audit:1", actor: "cron" });
+  const asked = w.sync({ free: 0 }).audit;
+  const observations = (asked?.targets ?? []).map((t) => ({ device: t.device, serial: "other", power: "On" }));
+  w.sync({ free: 0, audit: { window: asked?.window ?? "", observations } });
+  w.do("plan.create", { workflow: "server.install", targets: ["srv00003"], params: {}, actor: "token:t" });
+  w.install(["srv00004"], "open");
+  const [lease] = w.sync().leases;
+  if (lease) w.sync({ holding: [lease.id] });
+  return w;
+}
