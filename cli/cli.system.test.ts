@@ -218,6 +218,9 @@ describe("turnup, against a control plane of this machine", { timeout: 60_000 },
       code: 0,
       out: [expect.stringContaining("compute-02 has left out inventory.")],
     });
+    const left = (await run("jobs", id)).text;
+    expect(left).toMatch(/compute-02 .* 1\/12 \(1 skipped\) /);
+    expect(left).toMatch(/compute-02 +2 +inventory +skipped .* left out by \S+: its BMC lists none/);
     expect(await run("retry", id, "compute-02", "--watch")).toMatchObject({
       code: 2,
       said: expect.stringContaining("retry_refused"),

@@ -75,7 +75,7 @@ async function oneJob(cli: Cli, id: string) {
     t.name,
     t.serial,
     t.state,
-    `${t.stepsDone}/${t.stepsTotal}`,
+    `${t.stepsDone}/${t.stepsTotal}${t.skipped.length > 0 ? ` (${t.skipped.length} skipped)` : ""}`,
     t.step ?? "",
     String(t.retries),
     left(t.dueAt, now),
@@ -90,7 +90,7 @@ async function oneJob(cli: Cli, id: string) {
     s.startedAt !== null && s.finishedAt !== null ? duration(s.finishedAt - s.startedAt) : "",
     // One that waits for others has its job's limit, which stands above.
     s.state === "blocked" ? "" : left(s.dueAt, now),
-    s.failure ? s.failure.code : (s.waitingOn ?? ""),
+    s.skipped ? `left out by ${s.skipped.by}: ${s.skipped.reason}` : (s.failure?.code ?? s.waitingOn ?? ""),
   ]);
   return {
     json: { ...job, steps },

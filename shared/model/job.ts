@@ -156,6 +156,8 @@ export const StepView = z.object({
   /** When the current state must have ended; null once final. */
   dueAt: z.number().nullable(),
   failure: Failure.nullable(),
+  /** Who left it out, and why; null unless it is skipped. */
+  skipped: z.object({ by: z.string(), reason: z.string() }).nullable(),
   result: z.unknown(),
   evidence: z.unknown(),
 });

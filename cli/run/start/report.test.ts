@@ -132,6 +132,7 @@ describe("dead time between steps", () => {
     endedAt: null,
     dueAt: null,
     failure: null,
+    skipped: null,
     result: null,
     evidence: null,
     ...over,

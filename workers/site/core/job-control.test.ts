@@ -223,6 +223,11 @@ it("leaves a step out that only reads, with the reason on record, and goes on be
   expect(ran(w)[0]).toBe("arm-netboot");
   expect(w.ask("job", { job })).toMatchObject({ state: "succeeded", targets: [{ stepsDone: 12 }] });
   expect(w.steps(job)["1:inventory"]).toBe("skipped");
+  expect(w.ask("steps", { job }).map((s) => s.skipped)).toEqual([
+    null,
+    { by: actor, reason: "two DIMMs are on order" },
+    ...Array(10).fill(null),
+  ]);
 });
 
 it("[J8] takes for a step the number that is shown: within its target, from 1, whichever target it is", () => {

@@ -277,30 +277,45 @@ export function stepViews(seen: Seen, id: string, after = -1, limit = -1): StepV
     if (target) numbers.set(device, stepNumbers(seen.sql, target));
     return (numbers.get(device) ?? []).indexOf(n) + 1;
   };
-  return seen.sql
-    .all<StepRow>("SELECT * FROM step WHERE job = ? AND n > ? ORDER BY n LIMIT ?", id, after, limit)
-    .map((row) => {
-      const body = stepBody(row);
-      return {
-        n: row.n,
-        number: numberOf(row),
-        device: row.device,
-        name: body.name,
-        action: body.action,
-        state: row.state,
-        attempt: row.attempt,
-        waitingOn: stepWaitingOn(seen, job, row),
-        readyAt: row.ready_at,
-        leasedAt: row.leased_at,
-        startedAt: row.started_at,
-        finishedAt: row.finished_at,
-        endedAt: row.ended_at,
-        dueAt: dueOf(job, row),
-        failure: parse<Failure>(row.failure),
-        result: parse<unknown>(row.result),
-        evidence: parse<unknown>(row.evidence),
-      };
-    });
+  const rows = seen.sql.all<StepRow>("SELECT * FROM step WHERE job = ? AND n > ? ORDER BY n LIMIT ?", id, after, limit);
+  const skips = rows.some((row) => row.state === "skipped") ? skipsOf(seen.sql, id) : undefined;
+  return rows.map((row) => {
+    const body = stepBody(row);
+    return {
+      n: row.n,
+      number: numberOf(row),
+      device: row.device,
+      name: body.name,
+      action: body.action,
+      state: row.state,
+      attempt: row.attempt,
+      waitingOn: stepWaitingOn(seen, job, row),
+      readyAt: row.ready_at,
+      leasedAt: row.leased_at,
+      startedAt: row.started_at,
+      finishedAt: row.finished_at,
+      endedAt: row.ended_at,
+      dueAt: dueOf(job, row),
+      failure: parse<Failure>(row.failure),
+      skipped: skips?.get(`${row.device}/${body.name}`) ?? null,
+      result: parse<unknown>(row.result),
+      evidence: parse<unknown>(row.evidence),
+    };
+  });
+}
+
+/** Who left which steps of a job out, and why: only its events keep that (E4). */
+function skipsOf(sql: Sql, job: string): Map<string, NonNullable<StepView["skipped"]>> {
+  const events = sql.all<{ device: string; step: string; data: string }>(
+    "SELECT device, step, data FROM event WHERE job = ? AND kind = 'step.skipped' ORDER BY seq",
+    job,
+  );
+  return new Map(
+    events.map(({ device, step, data }) => {
+      const { actor, reason } = JSON.parse(data) as { actor: string; reason: string };
+      return [`${device}/${step}`, { by: actor, reason }];
+    }),
+  );
 }
 
 export function jobEvents(sql: Sql, job: string, after: number, limit: number): JobEvent[] {
