@@ -35,6 +35,23 @@ describe("explain", () => {
     expect(said).toContain("say which by --site.");
     expect(said).not.toContain("?site=");
   });
+
+  it("says once what a failure asks for", async () => {
+    const body = {
+      device: {
+        ...{ id: "dev_1", site: "st_1", name: "c1", role: "server", rack: "r1", u: 1, manufacturer: "m", model: "m" },
+        ...{ state: "failed", since: 0, asset: null, serial: null, job: null, version: 1 },
+      },
+      ...{ state: "failed", waitingOn: null, dueAt: null, job: null, step: null, findings: [], lastEvents: [] },
+      failure: { code: "bom_mismatch", detail: "a DIMM is missing", next: "Compare." },
+      wouldChange: ["Compare.", "Plan again."],
+    };
+    const { text } = await run({ "/v1/devices/c1/explain": { body } }, "explain", "c1");
+    expect(text.split("\n").filter((line) => /^(Next|Would)/.test(line))).toEqual([
+      "Next: Compare.",
+      "Would change it: Plan again.",
+    ]);
+  });
 });
 
 describe("audit run", () => {

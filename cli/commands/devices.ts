@@ -44,7 +44,9 @@ export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }):
       if (told.dueAt !== null) lines.push(`Limit: ${moment(told.dueAt)} UTC, in ${left(told.dueAt, cli.now())}`);
       if (told.failure)
         lines.push(`Failed: ${told.failure.code}: ${told.failure.detail}`, `Next: ${told.failure.next}`);
-      for (const change of told.wouldChange) lines.push(`Would change it: ${change}`);
+      // What the failure asks for is said above.
+      const changes = told.wouldChange.filter((change) => change !== told.failure?.next);
+      for (const change of changes) lines.push(`Would change it: ${change}`);
       for (const finding of told.findings) lines.push(`Finding: ${finding}`);
       for (const event of told.lastEvents) lines.push(`${moment(event.at)}  ${event.text}`);
       return { json: told, lines };

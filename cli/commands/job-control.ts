@@ -73,9 +73,19 @@ export function jobControlCommands(program: Command, use: { cli: Cli; exit: Exit
         open === 0
           ? "nothing of it is still at work"
           : `${open} of its ${plural(job.targets.length, "target")} still at a step that may not be interrupted`;
-      return { json: job, lines: [`Job ${job.id} is ${job.state}; ${rest}.`] };
+      return { json: job, lines: [`Job ${job.id} ${stateWords(job)}; ${rest}.`] };
     },
   );
 }
 
-const said = (job: JobView, next: string): Answer => ({ json: job, lines: [`Job ${job.id} is ${job.state}. ${next}`] });
+const said = (job: JobView, next: string): Answer => ({
+  json: job,
+  lines: [`Job ${job.id} ${stateWords(job)}. ${next}`],
+});
+
+/** Of a job after a command. "partly" alone would not say that it has ended. */
+function stateWords({ state, targets }: JobView): string {
+  if (state !== "partly") return `is ${state}`;
+  const done = targets.filter((target) => target.state === "succeeded").length;
+  return `has ended in part, with ${done} of its ${plural(targets.length, "target")} succeeded`;
+}

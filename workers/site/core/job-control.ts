@@ -27,7 +27,7 @@ import type { Tx } from "./tx.ts";
 function openJob(tx: Tx, id: string): JobRow {
   const row = jobRow(tx.sql, id);
   if (!row) return tx.fail("job_unknown", `There is no job ${id}.`);
-  if (isFinal.job(row.state)) tx.fail("job_final", `${id} is ${row.state}.`);
+  if (isFinal.job(row.state)) tx.fail("job_final", `${id} has ended: ${row.state}.`);
   return row;
 }
 

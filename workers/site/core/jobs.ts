@@ -148,7 +148,7 @@ function layTargets(tx: Tx, job: string, plan: Plan): void {
 export function cancelJob(tx: Tx, { job, actor, reason }: Commands["job.cancel"]["in"]): void {
   const row = jobRow(tx.sql, job);
   if (!row) return tx.fail("job_unknown", `There is no job ${job}.`);
-  if (isFinal.job(row.state)) return tx.fail("job_final", `${job} is ${row.state}.`);
+  if (isFinal.job(row.state)) return tx.fail("job_final", `${job} has ended: ${row.state}.`);
   if (row.cancelled_by === null) {
     setCancelled(tx, job, actor);
     tx.event(job, "job.state", {}, { cancelled: true, actor, reason });
