@@ -5,6 +5,7 @@
  */
 import { ExportHeader } from "../../shared/model/site-export.ts";
 import { WINDOW_MS, windowKey } from "../../workers/audit-window.ts";
+import { disagreement } from "../../workers/site/core/agreement.ts";
 import { untold } from "../../workers/site/core/hold.ts";
 import { sha256 } from "../../workers/site/platform.ts";
 import type { People } from "./people.ts";
@@ -39,8 +40,13 @@ export class Disaster {
 
   keepExport(): void {
     if (this.busy) return;
-    const lines = exportOf(this.#world.site);
-    if (lines) this.#exports = [...this.#exports, lines].slice(-KEPT);
+    const { site, sim } = this.#world;
+    const lines = exportOf(site);
+    if (!lines) return;
+    this.#exports = [...this.#exports, lines].slice(-KEPT);
+    // Whatever the moment, what is exported can be restored.
+    const fault = disagreement(site.sql, headerOf(lines), sha256);
+    if (fault !== undefined) sim.violate("E1", `an export that would be refused: ${fault}`);
   }
 
   /** The object is gone, and after a while somebody restores an export; a new one, or one that is rather old. */
@@ -91,7 +97,7 @@ export class Disaster {
   async #load(object: SiteObject, lines: Export) {
     const { sim, site } = this.#world;
     const restore = `r${site.generation + 1}`;
-    const header = ExportHeader.parse(JSON.parse(lines[0] ?? ""));
+    const header = headerOf(lines);
     const hash = sha256(lines.map((line) => `${line}\n`).join(""));
     const begin = { restore, header, generation: site.generation + 1, sha256: hash, lines: lines.length };
     const told = <T>({ reply }: { reply: { ok: true; value: T } | { ok: false; problem: { detail: string } } }): T => {
@@ -167,6 +173,8 @@ export class Disaster {
     });
   }
 }
+
+const headerOf = (lines: Export): ExportHeader => ExportHeader.parse(JSON.parse(lines[0] ?? ""));
 
 /** All lines but the one that proves them; undefined while the object gives none. */
 function exportOf(object: Pick<SiteObject, "ask">): Export | undefined {

@@ -5,6 +5,7 @@
 import { type ExportHeader, ExportRow } from "../../../shared/model/site-export.ts";
 import type { LedgerEvent, SiteView } from "../../../shared/model/views.ts";
 import type { Sql, SqlRow } from "../../../shared/sql.ts";
+import { disagreement } from "./agreement.ts";
 import type { Commands } from "./commands.ts";
 import { isTruth, type Table, tableNames, truthTables } from "./export.ts";
 import { type Hold, holdOf } from "./hold.ts";
@@ -125,8 +126,8 @@ export function checkRestore(tx: Tx, input: Commands["restore.check"]["in"]): nu
 }
 
 /**
- * All is in, and whoever restores has compared it with the file: the tables are brought to the newest version, and the
- * site is on hold.
+ * All is in, and whoever restores has compared it with the file: the tables are brought to the newest version, and if they
+ * agree with each other the site is on hold.
  */
 export function finishRestore(tx: Tx, input: Commands["restore.finish"]["in"]): SiteView {
   const state = whole(tx, input.restore);
@@ -134,6 +135,8 @@ export function finishRestore(tx: Tx, input: Commands["restore.finish"]["in"]): 
   tx.sql.run("DELETE FROM meta WHERE key = 'restore'");
   migrate(tx.sql);
   const { header, generation, id, sha256 } = state;
+  const fault = disagreement(tx.sql, header, tx.deps.sha256);
+  if (fault !== undefined) tx.fail("export_broken", `Its rows do not agree: ${fault}.`);
   writeMeta(tx.sql, "hold", {
     since: tx.now,
     generation,

@@ -1,5 +1,6 @@
 /** Exports and restores of test worlds, done as the Worker does them. */
 import type { ExportHeader } from "../../../shared/model/site-export.ts";
+import type { Workflow } from "../../workflows/workflow.ts";
 import type { Queries } from "./commands.ts";
 import { sha256, World } from "./test-world.ts";
 
@@ -37,8 +38,8 @@ export function restored(lines: readonly string[], at: World, generation = 2): W
 }
 
 /** A site with a bit of everything: ended, open and waiting work, findings, an audit, plans, two agents. */
-export function busy(): World {
-  const w = new World(5);
+export function busy(workflows: readonly Workflow[] = []): World {
+  const w = new World(6, { workflows });
   w.enroll("b", "y".repeat(43));
   w.install(["srv00000"], "done");
   w.work();
