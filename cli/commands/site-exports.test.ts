@@ -109,6 +109,13 @@ describe("site restore", () => {
     expect(done.said).toContain("its last line is missing");
   });
 
+  it("sends nothing of a file of another format, whatever else its header holds", async () => {
+    writeFileSync(file, whole.replace('"format":1', '"format":9,"more":true'));
+    const done = await run([begun], "site", "restore", file);
+    expect(done).toMatchObject({ code: 2, asked: [] });
+    expect(done.said).toMatch(/^export_version: .*Its format is 9; this version of Turnup knows 1\./);
+  });
+
   it("sends the header, then the rows as they stand there, then has them compared", async () => {
     writeFileSync(file, whole);
     const site = {

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { createInterface } from "node:readline";
 import { type Outcome, ok, refuse } from "../../shared/errors.ts";
-import { ExportEnd, ExportHeader, ExportRow } from "../../shared/model/site-export.ts";
+import { AnyExportHeader, ExportEnd, ExportHeader, ExportRow, formatFault } from "../../shared/model/site-export.ts";
 
 /** A site's export, read once from its first line to its last and found whole. */
 export interface ExportFile {
@@ -15,7 +15,7 @@ export interface ExportFile {
 export const linesOf = (file: string): AsyncIterable<string> =>
   createInterface({ input: createReadStream(file, "utf8"), crlfDelay: Number.POSITIVE_INFINITY });
 
-/** Checks all of an export that can be told without its site. Refuses `file_unreadable` and `export_broken`, with the line. */
+/** Checks all of an export that can be told without its site. Refuses `file_unreadable`, `export_version`, and `export_broken` with the line. */
 export async function readExport(file: string): Promise<Outcome<ExportFile>> {
   const hash = createHash("sha256");
   const rows: Record<string, number> = {};
@@ -30,7 +30,10 @@ export async function readExport(file: string): Promise<Outcome<ExportFile>> {
         hash.update(`${last}\n`, "utf8");
         count += 1;
         if (count === 1) {
-          const parsed = ExportHeader.safeParse(json(last));
+          const any = AnyExportHeader.safeParse(json(last));
+          const unknown = any.success ? formatFault(any.data.format) : undefined;
+          if (unknown !== undefined) return refuse("export_version", `${file}: ${unknown}`);
+          const parsed = ExportHeader.safeParse(any.data);
           if (!parsed.success) return broken("its first line is no header of an export");
           header = parsed.data;
         } else {

@@ -9,9 +9,11 @@ import { Jurisdiction, LocationHint, SiteName } from "./site.ts";
 
 export const EXPORT_FORMAT = 1;
 
+/** What every format's first line has: by it one is told that is not known here. */
+export const AnyExportHeader = z.looseObject({ turnup: z.literal("site-export"), format: z.number().int().min(1) });
+
 export const ExportHeader = z.strictObject({
-  turnup: z.literal("site-export"),
-  format: z.literal(EXPORT_FORMAT),
+  ...AnyExportHeader.shape,
   /** Version of the tables; an older one is restored as it is and then migrated. */
   schema: z.number().int().min(1),
   site: z.string().regex(/^st_[0-9a-z]{10}$/),
@@ -43,3 +45,7 @@ export const ExportEnd = z.strictObject({
   }),
 });
 export type ExportEnd = z.infer<typeof ExportEnd>;
+
+/** Why an export of this format cannot be read here, or undefined. */
+export const formatFault = (format: number): string | undefined =>
+  format === EXPORT_FORMAT ? undefined : `Its format is ${format}; this version of Turnup knows ${EXPORT_FORMAT}.`;

@@ -131,13 +131,14 @@ describe("a restore", () => {
     expect(new World(0, { empty: true }).refusal("restore.check", { restore: "r3" })).toBe("restore_unknown");
   });
 
-  it("refuses tables of a version that is not known, and an object in which a site is at work", () => {
+  it("refuses a format or tables of a version that are not known, and an object in which a site is at work", () => {
     const source = busy();
     const lines = exported(source);
     const header = JSON.parse(lines[0] ?? "");
     const input = { restore: "r", generation: 2, sha256: hashOf(lines), lines: lines.length };
     const w = new World(0, { empty: true });
     expect(w.refusal("restore.begin", { ...input, header: { ...header, schema: 1_000 } })).toBe("export_version");
+    expect(w.refusal("restore.begin", { ...input, header: { ...header, format: 2 } })).toBe("export_version");
     expect(source.refusal("restore.begin", { ...input, header })).toBe("site_exists");
   });
 });

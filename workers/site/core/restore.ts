@@ -2,7 +2,7 @@
  * An export loaded into an empty object: begun, filled line by line in bounded parts, finished. The object is nobody's
  * site before it has been finished, so that a restore that breaks off leaves nothing behind but what the next one empties.
  */
-import { type ExportHeader, ExportRow } from "../../../shared/model/site-export.ts";
+import { type ExportHeader, ExportRow, formatFault } from "../../../shared/model/site-export.ts";
 import type { LedgerEvent, SiteView } from "../../../shared/model/views.ts";
 import type { Sql, SqlRow } from "../../../shared/sql.ts";
 import { disagreement } from "./agreement.ts";
@@ -38,6 +38,8 @@ export function beginRestore(tx: Tx, input: Commands["restore.begin"]["in"]): { 
   const stands = standing(tx.sql);
   if (!empty && stands !== "restoring" && stands !== "hold")
     return tx.fail("site_exists", `Generation ${generation} of ${header.name} is at work.`);
+  const unknown = formatFault(header.format);
+  if (unknown !== undefined) return tx.fail("export_version", unknown);
   if (header.schema > newestSchema)
     return tx.fail(
       "export_version",
