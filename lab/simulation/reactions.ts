@@ -43,7 +43,7 @@ export class Reactions {
     if (now === "leased") this.#maybe(this.#chanceToPause(job, device, action ?? ""), [5, 40], () => this.#pause(job));
     if (CALLED_BACK.includes(step)) this.#maybe(0.1, [1, 20], () => this.#people.cancel(job));
     if (kind === "step" && now === "failed" && n !== null)
-      this.#maybe(0.5, [500, MINUTE / 2], () => this.#people.skip(job, device ?? "", String(n)));
+      this.#maybe(0.8, [500, MINUTE / 2], () => this.#people.skip(job, device ?? "", this.#stepName(job, n)));
     if (kind === "target" && now === "waiting")
       this.#maybe(0.7, [MINUTE / 2, 8 * MINUTE], () => this.#decide(job, device ?? ""));
     if (kind === "job" && (now === "failed" || now === "partly"))
@@ -61,6 +61,14 @@ export class Reactions {
   #hasFailed(job: string): boolean {
     const { sql } = this.#world.site;
     return sql.get("SELECT 1 FROM job_target WHERE job = ? AND state = 'failed'", job) !== undefined;
+  }
+
+  #stepName(job: string, n: number): string {
+    const { sql } = this.#world.site;
+    return (
+      sql.get<{ name: string }>("SELECT body ->> '$.name' AS name FROM step WHERE job = ? AND n = ?", job, n)?.name ??
+      ""
+    );
   }
 
   #maybe(chance: number, [from, to]: readonly [number, number], act: () => void): void {
