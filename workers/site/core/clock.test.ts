@@ -218,6 +218,18 @@ it("[C7][C4] a clock that is moved by less than a second rewrites nothing", () =
   }
 });
 
+it("[C7][L1] small steps back do not add up, not even for an object that forgot", () => {
+  const { w, step } = atWork();
+  w.evict();
+  for (let n = 0; n < 2; n++) {
+    w.now -= 1_000;
+    w.do("tick", {});
+  }
+  w.now += LEASE_TTL_MS + 1_100;
+  w.do("tick", {});
+  expect(step()?.state).toBe("unknown");
+});
+
 describe.each(jumps)("a clock that jumps by %i ms", (ms) => {
   it("[C7][L6][J10] loses no step and no report: every machine comes into service, each step done once", () => {
     const w = new World(2);

@@ -61,9 +61,12 @@ export function wasSetBack(sql: Sql, board: ProgressBoard, now: Millis): boolean
 const mayBeSetBack = (board: ProgressBoard, now: Millis): boolean =>
   board.newest === undefined || now < board.newest - NOTED_MS;
 
-/** The newest moment of all, after a command of this one; small steps back do not add up. */
+/**
+ * What no time in the tables is beyond, after a command of this moment: small steps back do not add up. Tables that were
+ * just asked may be ahead by as much as is not noted.
+ */
 export const newestOf = (board: ProgressBoard, now: Millis): Millis =>
-  mayBeSetBack(board, now) ? now : Math.max(board.newest ?? now, now);
+  mayBeSetBack(board, now) ? now + NOTED_MS : Math.max(board.newest ?? now, now);
 
 /** Writes anew what lies in the future, in the transaction of the command that meets it. */
 export function heedClock(tx: Tx, board: ProgressBoard): void {

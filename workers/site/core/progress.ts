@@ -11,7 +11,7 @@ export class ProgressBoard {
   readonly #heard = new Map<string, Millis>();
   #audit: AuditProgress | undefined;
   readonly still = new Stillness();
-  /** The newest moment that a command was of; undefined in an object that has just woken. */
+  /** What no time in the tables is beyond (clock.ts); undefined in an object that has just woken. */
   newest: Millis | undefined;
 
   set(job: string, step: number, progress: Progress): void {
