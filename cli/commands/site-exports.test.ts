@@ -136,3 +136,21 @@ describe("site restore", () => {
     });
   });
 });
+
+describe("site rebuild-readmodel", () => {
+  const state = (hash: string, changes: number) =>
+    text(JSON.stringify({ rows: 5, hash, changes, waiting: 0, parked: 0 }));
+  const rebuilt = (before: Answer, after: Answer, ...more: string[]) =>
+    run([before, text('{"rows":5}'), after], "site", "rebuild-readmodel", "ams01", ...more);
+
+  it.each([
+    ["equal", state("a", 7), true, false, 0, "equal to those before (a)"],
+    ["changed meanwhile", state("b", 8), false, true, 0, "others than before, as the site changed meanwhile (b)"],
+    ["lost before", state("b", 7), false, false, 3, "not equal to those before (b)"],
+  ])("says of rows that are %s whether the site changed meanwhile", async (_, after, equal, changed, code, words) => {
+    const told = await rebuilt(state("a", 7), after);
+    expect(told).toMatchObject({ code, out: [expect.stringContaining(words)] });
+    const { out } = await rebuilt(state("a", 7), after, "--json");
+    expect(JSON.parse(out[0] ?? "")).toMatchObject({ equal, changedMeanwhile: changed });
+  });
+});

@@ -152,30 +152,36 @@ async function release(cli: Cli, name: string, options: Options): Promise<Answer
 /** How long the read model may take to hear of all, ms: as long as something arrives it is waited for. */
 const STALLED_MS = 60_000;
 
+/** Whether the hashes are equal tells only of a site that did not change meanwhile; so both are said. */
 async function rebuildReadModel(cli: Cli, name: string): Promise<Answer> {
   const client = clientOf(cli);
   const before = await drained(cli, client, name);
   await client.rebuildReadModel(name);
   const after = await drained(cli, client, name);
-  const same = before.hash === after.hash;
+  const equal = before.hash === after.hash;
+  const changedMeanwhile = before.changes !== after.changes;
+  const words = equal
+    ? "equal to those before"
+    : changedMeanwhile
+      ? "others than before, as the site changed meanwhile"
+      : "not equal to those before";
   return {
     json: {
       site: name,
       hashBefore: before.hash,
       hashAfter: after.hash,
+      equal,
+      changedMeanwhile,
       rows: after.rows,
       rowsBefore: before.rows,
       parkedBefore: before.parked,
     },
-    lines: [
-      `${name}: ${plural(after.rows, "row")} rebuilt; ${same ? "equal to those before" : "not equal to those before"} (${after.hash}).`,
-    ],
-    ...(same
-      ? {}
-      : {
-          notes: ["They differ where the site changed meanwhile, or where rows had been parked or lost before."],
-          exit: exitCode.partly,
-        }),
+    lines: [`${name}: ${plural(after.rows, "row")} rebuilt; ${words} (${after.hash}).`],
+    ...(!equal &&
+      !changedMeanwhile && {
+        notes: ["Rows had been parked or lost before, and are there now."],
+        exit: exitCode.partly,
+      }),
   };
 }
 

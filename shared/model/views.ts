@@ -140,6 +140,8 @@ export interface Page<T> {
 
 /** What of a site has not reached the read model. */
 export const OutboxState = z.object({
+  /** Grows with every change at the site that the read model may show. */
+  changes: z.number().int(),
   waiting: z.number().int(),
   parked: z.number().int(),
   /** Parked ones first, each with why it was given up. */
@@ -161,6 +163,8 @@ export type OutboxState = z.infer<typeof OutboxState>;
 export const ReadModelState = z.object({
   rows: z.number().int(),
   hash: z.string(),
+  /** Grows with every change at the site that a row may show. */
+  changes: z.number().int(),
   waiting: z.number().int(),
   parked: z.number().int(),
 });

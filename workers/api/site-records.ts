@@ -76,8 +76,8 @@ export const siteRecords = () =>
       ),
       async (c) => {
         const { row, object } = await siteFor(c, c.req.valid("param").site);
-        const { waiting, parked } = unwrap(await object.ask("outbox", { limit: 1 }));
-        return c.json({ ...(await digest(c.env.DB, row.id)), waiting, parked }, 200);
+        const { changes, waiting, parked } = unwrap(await object.ask("outbox", { limit: 1 }));
+        return c.json({ ...(await digest(c.env.DB, row.id)), changes, waiting, parked }, 200);
       },
     )
     .openapi(

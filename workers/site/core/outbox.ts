@@ -64,11 +64,21 @@ export function outboxState(sql: Sql, now: Millis, limit: number): OutboxState {
   );
   const away = awayUntil(sql, now);
   return {
+    changes: changesOf(sql),
     waiting: count("parked IS NULL"),
     parked: count("parked IS NOT NULL"),
     items: items.map((row) => (row.parked === null ? { ...row, at: Math.max(row.at, away) } : row)),
   };
 }
+
+/** Each part only grows: what changes a device or an asset stands in the ledger, or is of a job. */
+const changesOf = (sql: Sql): number =>
+  sql.get<{ n: number }>(
+    `SELECT coalesce((SELECT max(seq) FROM ledger), 0)
+       + coalesce((SELECT sum((SELECT max(seq) FROM event e WHERE e.job = j.id)) FROM job j), 0)
+       + coalesce((SELECT sum(version) FROM finding), 0) + coalesce((SELECT sum(row_version) FROM agent), 0)
+       + coalesce((SELECT value ->> '$.version' FROM meta WHERE key = 'site'), 0) AS n`,
+  )?.n ?? 0;
 
 function payload(sql: Sql, site: SiteRecord, kind: OutboxKind, id: string): Record<string, unknown> | null {
   switch (kind) {
