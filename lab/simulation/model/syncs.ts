@@ -25,7 +25,10 @@ export function syncOf(m: Model, w: World, agent: ModelAgent, ends: readonly End
   [...agent.hands.values()].forEach((hand, n) => {
     const end = ends[n % ends.length] ?? "keep";
     if (end === "later") later.add(hand.lease.id);
-    if (hand.report === undefined && end !== "keep") hand.report = reportOf(w, hand, end);
+    if (hand.report !== undefined || end === "keep") return;
+    hand.report = reportOf(w, hand, end);
+    // A3: an agent makes one call to a machine at a time, so any before that one are over too.
+    if (hand.report.outcome !== "unknown") agent.late = agent.late.filter((c) => c.device !== hand.lease.target.device);
   });
   const reports = [...agent.hands.values()].flatMap((h) => (h.report && !later.has(h.lease.id) ? [h.report] : []));
   agent.sent.push(...reports);
