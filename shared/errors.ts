@@ -153,6 +153,41 @@ export const errorCatalog = {
     "The plan is not approved",
     "The people named in the detail must approve it before it expires (G4).",
   ),
+  cap_needs_approval: spec(
+    409,
+    "So many targets need one more approval",
+    "A second person runs `turnup approve PLAN`; or plan for at most 5 targets (T5).",
+  ),
+  cap_exceeded: spec(
+    422,
+    "No approval allows so many targets in one destructive plan",
+    "Split it into plans of at most 20 targets (T5).",
+  ),
+  approver_is_requester: spec(
+    409,
+    "Who asked for a plan does not approve it",
+    "Another person approves, with a token and a key of their own: `turnup approve PLAN` (G4).",
+  ),
+  approver_repeated: spec(
+    409,
+    "This person has approved the plan already",
+    "Each person counts once, whatever keys they have; another person approves (G4).",
+  ),
+  approver_unknown: spec(
+    409,
+    "The key is not one of an approver",
+    "`turnup approver list` shows the keys that count; an admin adds one with `turnup approver add`.",
+  ),
+  approval_expired: spec(
+    409,
+    "The approval has expired",
+    "The same person approves again with `turnup approve PLAN`, or plan again if the plan has expired too.",
+  ),
+  approval_invalid: spec(
+    422,
+    "This is no approval of this plan",
+    "Sign this very plan with `turnup approve PLAN`; an approval counts for one plan and hash.",
+  ),
   approval_refused: spec(
     409,
     "This approval does not count",

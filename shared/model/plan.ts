@@ -61,6 +61,8 @@ export const Plan = z.object({
   /** Keep data, reinstall, wipe, or a first install onto blank media: fixed here, never inferred (J9). */
   mode: z.enum(["first-install", "keep-data", "reinstall", "wipe"]),
   requester: z.string(),
+  /** Who that is, where the requester's token belongs to a person: never one of those who approve (G4). */
+  requesterPerson: z.string().optional(),
   /** How many people must approve: 0, 1 or 2. */
   approvals: z.number().int().min(0).max(2),
   /** Unix ms after which it may not be started. */
@@ -72,9 +74,10 @@ export type Plan = z.infer<typeof Plan>;
 
 /** The text whose hash is reviewed, approved and executed: G4's list and nothing a run alone knows. */
 export function canonicalPlan(plan: Plan): string {
-  const { v, id, site, workflow, mode, requester, approvals, expiresAt, targets } = plan;
+  const { v, id, site, workflow, mode, requester, requesterPerson, approvals, expiresAt, targets } = plan;
   const steps = plan.steps.map(({ touches: _, waitingOn: __, ...hashed }) => hashed);
-  return canonicalJson({ v, id, site, workflow, mode, requester, approvals, expiresAt, targets, steps });
+  const head = { v, id, site, workflow, mode, requester, requesterPerson, approvals, expiresAt };
+  return canonicalJson({ ...head, targets, steps });
 }
 
 export const planHash = (plan: Plan, sha256: Sha256): string => sha256(canonicalPlan(plan));

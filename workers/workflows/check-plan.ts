@@ -1,10 +1,7 @@
 /** What every plan must keep, whichever workflow made it. A workflow that breaks it has a defect; the plan is refused whole. */
 import { actionSpec, isActionName } from "../../shared/actions/index.ts";
+import { isDestructive, leastApprovals, TARGETS_EVER } from "../../shared/model/approval.ts";
 import type { Plan, PlanStep } from "../../shared/model/plan.ts";
-
-/** Destructive steps are those that the plan or the action calls so. */
-export const isDestructive = (step: Pick<PlanStep, "action" | "destructive">): boolean =>
-  step.destructive === true || (isActionName(step.action) && actionSpec(step.action).flags.destructive === true);
 
 /** The first fault of the plan in words, or undefined when it hangs together. Linear in its steps. */
 export function planFault(plan: Plan): string | undefined {
@@ -26,8 +23,10 @@ export function planFault(plan: Plan): string | undefined {
   if (idle) return `the target ${idle.name} has no step`;
   const cycle = firstInCycle(plan.steps);
   if (cycle !== undefined) return `step ${cycle} needs itself in the end: a cycle`;
-  // J7
-  if (plan.approvals < 1 && plan.steps.some(isDestructive)) return "it has destructive steps and asks for no approval";
+  // J7, G4, T5
+  const least = leastApprovals(plan);
+  if (plan.approvals < least)
+    return `it asks for ${plan.approvals === 0 ? "no approval" : "one approval"} and needs ${least === 1 ? "one" : "two"}`;
   return undefined;
 }
 
@@ -54,18 +53,9 @@ function firstInCycle(steps: readonly PlanStep[]): number | undefined {
   return stuck === -1 ? undefined : stuck;
 }
 
-/** T5: more targets of a destructive plan than this need a second person's approval. */
-export const DESTRUCTIVE_TARGETS = 5;
-/** T5: nobody can approve more than this in one plan. */
-export const DESTRUCTIVE_TARGETS_EVER = 20;
-
-/** Why a destructive plan is too large, or undefined. */
+/** T5: why a destructive plan is larger than anybody can approve, or undefined. */
 export function tooDestructive(plan: Plan): string | undefined {
-  if (!plan.steps.some(isDestructive)) return undefined;
   const n = plan.targets.length;
-  if (n > DESTRUCTIVE_TARGETS_EVER)
-    return `${n} targets; a destructive plan has at most ${DESTRUCTIVE_TARGETS_EVER}, whoever approves it.`;
-  if (n > DESTRUCTIVE_TARGETS && plan.approvals < 2)
-    return `${n} targets; a destructive plan that one person approves has at most ${DESTRUCTIVE_TARGETS}.`;
-  return undefined;
+  if (n <= TARGETS_EVER || !plan.steps.some(isDestructive)) return undefined;
+  return `${n} targets; a destructive plan has at most ${TARGETS_EVER}, whoever approves it.`;
 }

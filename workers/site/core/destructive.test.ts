@@ -19,14 +19,12 @@ function planned(w: World, workflow: string, n: number) {
   };
 }
 
-it("[T5] a destructive plan has at most 5 targets, 20 where two approve, and never more", () => {
+it("[T5][G4] a destructive plan asks for a second person from its 6th target on, and for a wipe; over 20 there is none", () => {
   const w = new World(21, { workflows: [wipe(1), wipe(2, "test.wipe2")] });
-  expect([5, 6, 21].map((n) => refusal(w, "test.wipe", n))).toEqual([
-    undefined,
-    "too_many_targets",
-    "too_many_targets",
-  ]);
-  expect([6, 20, 21].map((n) => refusal(w, "test.wipe2", n))).toEqual([undefined, undefined, "too_many_targets"]);
+  const asked = (workflow: string, n: number) => planned(w, workflow, n).plan.approvals;
+  expect([1, 5, 6, 20].map((n) => asked("test.wipe", n))).toEqual([1, 1, 2, 2]);
+  expect([1, 20].map((n) => asked("test.wipe2", n))).toEqual([2, 2]);
+  expect(["test.wipe", "test.wipe2"].map((name) => refusal(w, name, 21))).toEqual(["cap_exceeded", "cap_exceeded"]);
 });
 
 it("[J7] a workflow whose plan would destroy without any approval is refused as a defect", () => {
@@ -76,7 +74,7 @@ it("[J6] a destructive step at work is not called back by a cancel; the job ends
   if (!identify) throw new Error("no lease");
   const [write] = w.sync({ reports: [w.report(identify)] }).leases;
   if (!write) throw new Error("no lease");
-  expect(write).toMatchObject({ name: "write", mode: "wipe", plan: { id: p.plan.id } });
+  expect(write).toMatchObject({ name: "write", mode: "reinstall", plan: { id: p.plan.id } });
   w.do("job.cancel", { job: write.job, actor, reason: "" });
   expect(w.sync({ holding: [write.id] }).revoked).toEqual([]);
   expect(w.ask("job", { job: write.job }).state).toBe("running");
@@ -149,10 +147,9 @@ it("[J7][T5][J10] a stored plan is held to the rules again before it starts, whe
   expect(
     start(1, (plan) => ({ ...plan, steps: plan.steps.map((s) => ({ ...s, needs: s.n === 1 ? [9] : s.needs })) })),
   ).toBe(`${made}: step 1 needs step 9, which does not exist.`);
-  expect(start(1, (plan) => ({ ...plan, approvals: 0 }))).toBe(
-    `${made}: it has destructive steps and asks for no approval.`,
-  );
-  expect(start(6, (plan) => ({ ...plan, approvals: 1 }), "test.wipe2")).toMatch("too_many_targets: 6 targets;");
+  expect(start(1, (plan) => ({ ...plan, approvals: 0 }))).toBe(`${made}: it asks for no approval and needs one.`);
+  expect(start(6, (plan) => ({ ...plan, approvals: 1 }))).toBe(`${made}: it asks for one approval and needs two.`);
+  expect(start(1, (plan) => ({ ...plan, mode: "wipe" }))).toBe(`${made}: it asks for one approval and needs two.`);
   expect(w.sql.all("SELECT * FROM job")).toEqual([]);
   expect(w.sql.all("SELECT * FROM lock")).toEqual([]);
   expect(start(1, (plan) => plan)).toBe("started");

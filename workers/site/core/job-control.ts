@@ -1,7 +1,7 @@
 /** What people do to a job that was accepted, beside cancelling it: pause, resume, try again, leave a step out. */
 import type { Millis } from "../../../shared/deps.ts";
+import { isDestructive } from "../../../shared/model/approval.ts";
 import { isFinal } from "../../../shared/model/job.ts";
-import { isDestructive } from "../../workflows/check-plan.ts";
 import { beginAgain, isOfBoot } from "./boot-scope.ts";
 import type { Commands } from "./commands.ts";
 import { type JobRow, jobRow, newestJobOf } from "./job-views.ts";

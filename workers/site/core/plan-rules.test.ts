@@ -35,7 +35,7 @@ it("[J5] a job whose workflow the next release no longer has goes on to its end,
 it("[J9] the mode stands in the plan and in its hash, and every lease carries it, whatever the machine looks like", () => {
   const w = new World(2, { workflows: [wipe(1)] });
   const { plan, hash } = w.do("plan.create", { workflow: "test.wipe", targets: ["srv00000"], params: {}, actor });
-  expect(plan.mode).toBe("wipe");
+  expect(plan.mode).toBe("reinstall");
   expect(planHash({ ...plan, mode: "keep-data" }, sha256)).not.toBe(hash);
   expect(planHash(plan, sha256)).toBe(hash);
   w.do("plan.approve", { plan: plan.id, hash, actor: "user:ann" });
@@ -43,7 +43,7 @@ it("[J9] the mode stands in the plan and in its hash, and every lease carries it
   w.start("server.install", ["srv00001"]);
   const modes = w.sync().leases.map((l) => [l.target.name, l.mode]);
   expect(modes.sort()).toEqual([
-    ["srv00000", "wipe"],
+    ["srv00000", "reinstall"],
     ["srv00001", "first-install"],
   ]);
 });

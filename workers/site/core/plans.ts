@@ -1,5 +1,6 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+import { leastApprovals } from "../../../shared/model/approval.ts";
 import { type Plan, type PlanStep, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
 import { pointerTo } from "../../../shared/model/site-file/faults.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
@@ -53,7 +54,7 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
     params: intent.params,
   });
   if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
-  const plan = built.value;
+  const plan = withApprovals(built.value);
   mustHold(tx, plan);
   writeText(tx.sql, plan.id, JSON.stringify(plan));
   tx.sql.run(
@@ -67,13 +68,20 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
   return plan;
 }
 
+/**
+ * T5, G4: as many approvals as the rules ask for, where the workflow asks for fewer. A workflow that destroys and asks for
+ * none has a defect and is refused for it (J7).
+ */
+function withApprovals(plan: Plan): Plan {
+  return plan.approvals === 0 ? plan : { ...plan, approvals: Math.max(plan.approvals, leastApprovals(plan)) };
+}
+
 /** Refuses a plan that breaks a rule, whoever made it: a workflow, an older release, or the file that a site was restored from. */
 export function mustHold(tx: Tx, plan: Plan): void {
   const fault = planFault(plan);
   if (fault !== undefined) tx.fail("plan_invalid", `${plan.workflow} made a plan that cannot run: ${fault}.`);
-  // T5
   const excess = tooDestructive(plan);
-  if (excess !== undefined) tx.fail("too_many_targets", excess);
+  if (excess !== undefined) tx.fail("cap_exceeded", excess);
 }
 
 function targetRows(tx: Tx, names: string[], workflow: Workflow): DeviceRow[] {

@@ -1,6 +1,7 @@
 /** A target's way through its job: started by its first lease, ended by its last step, a failure, or a cancel. */
+
+import { isDestructive } from "../../../shared/model/approval.ts";
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
-import { isDestructive } from "../../workflows/check-plan.ts";
 import { isCancelled } from "./cancelled.ts";
 import { leaveHeld } from "./handover.ts";
 import { jobRow } from "./job-views.ts";

@@ -73,7 +73,7 @@ export const rack: Workflow = {
   },
 };
 
-/** Identifies, then writes over what is there. `approvals` is what the plan asks for. */
+/** Identifies, then writes over what is there. `approvals` is what the workflow asks for; with two it is a wipe. */
 export const wipe = (approvals: number, name = "test.wipe"): Workflow => ({
   ...common,
   name,
@@ -105,7 +105,7 @@ export const wipe = (approvals: number, name = "test.wipe"): Workflow => ({
         },
       ];
     });
-    return ok(planOf(input, drafts, { workflow: name, mode: "wipe", approvals }));
+    return ok(planOf(input, drafts, { workflow: name, mode: approvals === 2 ? "wipe" : "reinstall", approvals }));
   },
 });
 
@@ -141,7 +141,7 @@ export const across: Workflow = {
         needs: [named(written.id, "wait")],
       },
     ];
-    return ok(planOf(input, drafts, { workflow: "test.across", mode: "wipe", approvals: 1 }));
+    return ok(planOf(input, drafts, { workflow: "test.across", mode: "reinstall", approvals: 1 }));
   },
 };
 
