@@ -1,22 +1,10 @@
-import { createHash, createPublicKey, generateKeyPairSync, sign, verify } from "node:crypto";
+import { createHash } from "node:crypto";
 import { expect, it } from "vitest";
 import { type Approval, type ApprovalStatement, approvedBy, KeyX, leastApprovals, signApproval } from "./approval.ts";
 import { type Plan, planHash } from "./plan.ts";
+import { newTestKey, verifyEd25519 } from "./test-keys.ts";
 
 const sha256 = (text: string) => createHash("sha256").update(text).digest("hex");
-
-function newKey() {
-  const { privateKey, publicKey } = generateKeyPairSync("ed25519");
-  const x = publicKey.export({ format: "jwk" }).x ?? "";
-  return { x, sign: (text: string) => sign(null, Buffer.from(text), privateKey).toString("base64url") };
-}
-const verifyEd25519 = (text: string, signature: string, x: string) =>
-  verify(
-    null,
-    Buffer.from(text),
-    createPublicKey({ key: { kty: "OKP", crv: "Ed25519", x }, format: "jwk" }),
-    Buffer.from(signature, "base64url"),
-  );
 
 const plan: Plan = {
   v: 1,
@@ -33,7 +21,7 @@ const plan: Plan = {
   steps: [],
 };
 const hash = planHash(plan, sha256);
-const [ann, bob, olga] = [newKey(), newKey(), newKey()];
+const [ann, bob, olga] = [newTestKey(), newTestKey(), newTestKey()];
 const approvers = [
   { key: ann.x, person: "ann" },
   { key: bob.x, person: "bob" },
@@ -73,7 +61,7 @@ it("[G4] every word of the statement is signed", () => {
 });
 
 it("[G4] a key that is on no list, or another person's, approves nothing", () => {
-  expect(judged(signed({}, newKey()))).toBe("approver_unknown");
+  expect(judged(signed({}, newTestKey()))).toBe("approver_unknown");
   expect(judged(signed({ person: "bob" }, ann))).toBe("approver_unknown");
   expect(judged(signed(), { approvers: approvers.slice(1) })).toBe("approver_unknown");
 });

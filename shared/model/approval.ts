@@ -19,7 +19,7 @@ export const Person = z
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "a name of lower-case letters, digits, dots, underscores, hyphens");
 /** An Ed25519 public key: the `x` of its JWK, in the one spelling that 32 bytes have. */
 export const KeyX = z.string().regex(/^[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]$/, "the x of an Ed25519 key's JWK");
-const Signature = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/, "64 bytes in base64url");
+export const Signature = z.string().regex(/^[A-Za-z0-9_-]{85}[AQgw]$/, "64 bytes in base64url");
 const Moment = z.number().int().min(0);
 
 /** Strict: what is judged is all that was signed. */
