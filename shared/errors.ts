@@ -347,6 +347,23 @@ export const errorCatalog = {
   action_unknown: spec(0, "The agent does not know this action", "Upgrade the agent (docs/deploy.md)."),
   agent_defect: spec(0, "A defect in the agent", "See the agent's log; the step can be tried again."),
 
+  // Guards: why a step does not start now
+  budget_unreachable: spec(
+    0,
+    "The fleet budget does not answer",
+    "Nothing to do if it passes: it is asked again by itself, and without its answer nothing starts (G5). Else look at the control plane.",
+  ),
+  budget_refused: spec(
+    0,
+    "The fleet budget gives no permit now",
+    "It is asked again by itself; the reason is in the text (G5).",
+  ),
+  cap_full: spec(
+    0,
+    "As much is at work as may be at once",
+    "It starts when a place is free; the numbers are the site file's `atOnce` (G5).",
+  ),
+
   // Budget
   no_permit: spec(
     0,

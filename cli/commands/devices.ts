@@ -3,6 +3,7 @@ import type { Client } from "../client/client.ts";
 import { ApiError } from "../client/http.ts";
 import { type Cli, clientOf, usageError } from "../context.ts";
 import { exitCode } from "../exit.ts";
+import { heldLine } from "../output/held.ts";
 import { table } from "../output/table.ts";
 import { left, moment, plural } from "../output/words.ts";
 import { does, type Exit, text } from "./command.ts";
@@ -41,6 +42,7 @@ export function deviceCommands(program: Command, use: { cli: Cli; exit: Exit }):
       if (told.step) lines.push(`Step: ${told.step}`);
       if (told.job) lines.push(`Job: ${told.job}`);
       lines.push(`Waits for: ${told.waitingOn ?? "nothing"}`);
+      if (told.heldBy) lines.push(heldLine(told.heldBy, cli.now()));
       if (told.dueAt !== null) lines.push(`Limit: ${moment(told.dueAt)} UTC, in ${left(told.dueAt, cli.now())}`);
       if (told.failure)
         lines.push(`Failed: ${told.failure.code}: ${told.failure.detail}`, `Next: ${told.failure.next}`);

@@ -51,10 +51,12 @@ export function foldJob(view: JobView, event: JobEvent, order: StepOrder): JobVi
 
 function foldTarget(
   job: JobView,
-  target: TargetView,
+  before: TargetView,
   event: JobEvent,
   steps: readonly { name: string; waitingOn: string }[],
 ): TargetView {
+  // Which guard holds what comes next, no event says.
+  const { heldBy: _, ...target } = before;
   const at = steps.findIndex((step) => step.name === event.step);
   // While the job is paused, what is not at work waits for the same as the job.
   const waits = (words: string) => (job.paused ? job.waitingOn : words);

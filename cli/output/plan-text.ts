@@ -33,8 +33,15 @@ export function planText(view: PlanView): string[] {
   });
   const columns = ["target", "serial", "BMC", "boot MAC", "drive to be written"].map((title) => ({ title }));
   lines.push(...table([...columns, { title: "left alone", right: true }], rows));
-  for (const { guard, verdict, text } of guards) lines.push(`Guard ${guard}: ${verdict}, ${text}`);
+  lines.push(...guards.map(guardLine));
   return lines;
+}
+
+/** `Guard kill switch: waits for an admin … (frozen), not before …`. */
+function guardLine({ guard, verdict, code, text, until }: PlanView["guards"][number]): string {
+  const says = { pass: `pass, ${text}`, wait: `waits for ${text}`, refuse: `refuse, ${text}` }[verdict];
+  const when = until === undefined || until === null ? "" : `, not before ${moment(until)} UTC`;
+  return `Guard ${guard}: ${says}${code === undefined ? "" : ` (${code})`}${when}`;
 }
 
 type Step = PlanView["plan"]["steps"][number];

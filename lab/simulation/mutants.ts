@@ -71,7 +71,7 @@ export const mutants: readonly Mutant[] = [
     name: "guard-outside-transaction",
     rule: "G6",
     file: `${CORE}leases.ts`,
-    from: "if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;",
+    from: "if (free === 0 || siteHeldBy(guardWorld(tx.sql, tx.now))) return out;",
     to: "if (free === 0) return out;",
   },
   {

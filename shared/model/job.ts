@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { Verdict } from "./guard.ts";
 
 /** States of a step. `unknown` is not an end: the state is read first, then it goes on (J4). */
 export const stepStates = [
@@ -87,6 +88,8 @@ export const TargetView = z.object({
   percent: z.number().nullable(),
   /** In words; null once final. */
   waitingOn: z.string().nullable(),
+  /** The guard that keeps its next step from starting, and until when; absent when none does. */
+  heldBy: Verdict.optional(),
   /** When its present state must have ended (J3); null once final. */
   dueAt: z.number().nullable(),
   failure: Failure.nullable(),
@@ -147,6 +150,8 @@ export const StepView = z.object({
   state: StepState,
   attempt: z.number().int(),
   waitingOn: z.string().nullable(),
+  /** The guard that keeps it from starting, and until when; absent when none does. */
+  heldBy: Verdict.optional(),
   readyAt: z.number().nullable(),
   leasedAt: z.number().nullable(),
   /** By the executor's own clock, as its report says: the step dead time is next start minus this end. */

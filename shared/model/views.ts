@@ -1,5 +1,6 @@
 /** What the API shows of a site's own tables. The Worker answers with these, the CLI reads them; the read model keeps them. */
 import { z } from "zod";
+import { Verdict } from "./guard.ts";
 import { assetStates, deviceStates, mediumStates } from "./lifecycle.ts";
 import { Plan } from "./plan.ts";
 import { AtOnce, Jurisdiction, LocationHint } from "./site.ts";
@@ -93,7 +94,7 @@ export const PlanView = z.object({
   /** Who has approved it so far. */
   approvals: z.array(z.object({ person: z.string(), at: z.number() })),
   /** Guards that were asked, and their answers now. */
-  guards: z.array(z.object({ guard: z.string(), verdict: z.enum(["pass", "wait", "refuse"]), text: z.string() })),
+  guards: z.array(Verdict),
 });
 export type PlanView = z.infer<typeof PlanView>;
 
@@ -119,6 +120,8 @@ export const Explanation = z.object({
   /** "installing since 10:04:11" */
   state: z.string(),
   waitingOn: z.string().nullable(),
+  /** The guard that keeps its next step from starting, and until when; absent when none does. */
+  heldBy: Verdict.optional(),
   /** When what it is at must have ended (J3); null when nothing is open. */
   dueAt: z.number().nullable(),
   /** What would change it, most likely first. */

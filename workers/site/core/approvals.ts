@@ -1,7 +1,7 @@
 /** Who approved which plan (G4): people other than the requester, each once. */
-import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Commands } from "./commands.ts";
+import { approval } from "./guards/approval.ts";
 import { record } from "./ledger.ts";
 import { reviewedPlan } from "./plan-rows.ts";
 import type { Tx } from "./tx.ts";
@@ -20,15 +20,7 @@ export function approve(tx: Tx, { plan: id, hash, actor }: Commands["plan.approv
 
 /** Which approvals the plan still lacks, in words; undefined when it has all. */
 export function approvalMissing(sql: Sql, plan: { id: string; approvals: number }): string | undefined {
-  const given = approvalsOf(sql, plan.id);
-  const missing = plan.approvals - given.length;
-  if (missing <= 0) return undefined;
-  const by = given.length === 0 ? "" : `; approved by ${given.map((a) => a.person).join(", ")}`;
-  return `${missing} more ${missing === 1 ? "person" : "people"} to approve the plan ${plan.id}${by}`;
-}
-
-export function approvalVerdict(sql: Sql, plan: { id: string; approvals: number }): PlanView["guards"][number] {
-  const missing = approvalMissing(sql, plan);
-  if (missing !== undefined) return { guard: "approval", verdict: "wait", text: missing };
-  return { guard: "approval", verdict: "pass", text: plan.approvals === 0 ? "none is needed" : "approved" };
+  const given = approvalsOf(sql, plan.id).map(({ person }) => person);
+  const { verdict, text } = approval({ plan: plan.id, needed: plan.approvals, given });
+  return verdict === "pass" ? undefined : text;
 }

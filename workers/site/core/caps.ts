@@ -1,9 +1,10 @@
-/** How much may be at work at once (G5): steps in all, disruptive steps, and steps of one action; per site. */
+/** How much may be at work at once (G5) at a site, and what is: what the guard of places is asked about. */
 import type { ActionSpec } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
 import type { AtOnce } from "../../../shared/model/site.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import { type StepRow, WORK_STEPS } from "./step-rows.ts";
+import { type Counted, Places } from "./guards/places.ts";
+import { WORK_STEPS } from "./step-rows.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
 
 /** Steps at work at a site, as long as its file says nothing: what one object serves with room to spare (bench/README.md). */
@@ -27,41 +28,11 @@ export function capsOf(sql: Sql): Required<AtOnce> {
   };
 }
 
-/** What the caps tell steps apart by. */
-export type Counted = Pick<StepRow, "action" | "disruptive">;
-
-const placeOf = (places: number, kind: string): string =>
-  `a free place: ${places} ${kind}${places === 1 ? "step is" : "steps are"} at work at the site`;
-
-/** The places at a site at one moment. A lost attempt keeps its place until it was read: it may still be in a call. */
-export class Places {
-  readonly #caps: Required<AtOnce>;
-  readonly #actions = new Map<string, number>();
-  #steps = 0;
-  #disruptive = 0;
-
-  constructor(sql: Sql) {
-    this.#caps = capsOf(sql);
-    const rows = sql.all<Counted & { n: number }>(
+/** The places at the site now, with what is at work taken. */
+export const placesNow = (sql: Sql): Places =>
+  new Places(
+    capsOf(sql),
+    sql.all<Counted & { n: number }>(
       `SELECT action, disruptive, count(*) AS n FROM ${WORK_STEPS} GROUP BY action, disruptive`,
-    );
-    for (const { n, ...row } of rows) this.take(row, n);
-  }
-
-  take({ action, disruptive }: Counted, n = 1): void {
-    this.#steps += n;
-    this.#disruptive += disruptive === 1 ? n : 0;
-    this.#actions.set(action, (this.#actions.get(action) ?? 0) + n);
-  }
-
-  /** The full cap that keeps a step from starting, in words; undefined if there is a place for it. */
-  full({ action, disruptive }: Counted): string | undefined {
-    const { steps: inAll, disruptive: disrupting, actions } = this.#caps;
-    if (this.#steps >= inAll) return placeOf(inAll, "");
-    if (disruptive === 1 && this.#disruptive >= disrupting) return placeOf(disrupting, "disruptive ");
-    const own = actions[action];
-    if (own !== undefined && (this.#actions.get(action) ?? 0) >= own)
-      return `a free place: ${own} × ${action} are at work at the site`;
-    return undefined;
-  }
-}
+    ),
+  );

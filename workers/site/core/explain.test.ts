@@ -87,3 +87,18 @@ it("says that no agent has been heard from lately, also while a step is at work"
   expect(wouldChange.join(" ").toLowerCase()).toContain(text);
   expect(ask(w, "srv00000").wouldChange.join(" ").toLowerCase()).not.toContain(text);
 });
+
+it("[G5][G6] names the guard that holds the next step by its code, and until when, where that is known", () => {
+  const w = new World(1, { permit: false });
+  w.install(["srv00000"]);
+  expect(ask(w, "srv00000").heldBy).toMatchObject({ guard: "fleet budget", code: "budget_unreachable", until: null });
+  const expiresAt = w.now + 5_000;
+  w.do("permit.set", { permit: { granted: false, frozen: false, expiresAt, reason: "5 of 5 sites are at work" } });
+  const held = ask(w, "srv00000");
+  expect(held.heldBy).toMatchObject({ code: "budget_refused", until: expiresAt });
+  expect(held.waitingOn).toBe(held.heldBy?.text);
+  w.do("fleet.poke", { frozen: true });
+  expect(ask(w, "srv00000").heldBy).toMatchObject({ guard: "kill switch", code: "frozen" });
+  w.permit();
+  expect(ask(w, "srv00000").heldBy).toBeUndefined();
+});

@@ -41,6 +41,7 @@ export function explain(at: Seen, name: string, agents: readonly AgentPresence[]
     device,
     state: `${row.state} since ${new Date(row.since).toISOString()}`,
     waitingOn: target?.waitingOn ?? null,
+    ...(target?.heldBy && { heldBy: target.heldBy }),
     dueAt: target?.dueAt ?? null,
     wouldChange:
       open && job

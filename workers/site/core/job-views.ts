@@ -1,5 +1,6 @@
 /** What the API shows of jobs, targets and steps: all derived from rows, nothing kept twice. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+import type { Verdict } from "../../../shared/model/guard.ts";
 import type {
   Failure,
   JobEvent,
@@ -14,8 +15,9 @@ import type { Plan } from "../../../shared/model/plan.ts";
 import type { Page } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { agentMissing } from "./agent-rows.ts";
-import { Places } from "./caps.ts";
-import { mayStart } from "./guards.ts";
+import { placesNow } from "./caps.ts";
+import { guardWorld, siteHeldBy } from "./guards/index.ts";
+import type { Places } from "./guards/places.ts";
 import { holdWaitsFor } from "./hold.ts";
 import { stepDueAt } from "./limits.ts";
 import type { ProgressBoard } from "./progress.ts";
@@ -64,42 +66,55 @@ interface Seen {
 
 const parse = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T));
 
-/** In words, what an open step waits for (J3). */
-export function stepWaitingOn(seen: Omit<Seen, "board">, job: JobRow, step: StepRow): string | null {
+/** What a step waits for, in words, and the guard that says so, if it is one. */
+interface Waits {
+  waitingOn: string | null;
+  heldBy?: Verdict;
+}
+
+/** What an open step waits for (J3). */
+function stepWaits(seen: Omit<Seen, "board">, job: JobRow, step: StepRow): Waits {
   const { sql, now, silent } = seen;
   const body = stepBody(step);
   switch (step.state) {
     case "blocked":
-      return needsWaitingOn(sql, step);
+      return words(needsWaitingOn(sql, step));
     case "ready": {
-      const held = pausedWords(job) ?? startWaitingOn(sql, now) ?? unreadWords(sql, step);
-      if (held !== undefined) return held;
+      const held = heldUp(seen, job, step);
+      if (held) return held;
       const failure = parse<Failure>(step.failure);
       if (step.at !== null && step.at > now && failure)
-        return `the next try in ${Math.ceil((step.at - now) / 1000)} s, after ${failure.code}`;
-      const full = placesOf(seen).full(step);
-      if (full !== undefined) return full;
-      return `${agentWanted(sql, silent)} to take the step ${body.name}`;
+        return words(`the next try in ${Math.ceil((step.at - now) / 1000)} s, after ${failure.code}`);
+      const full = guardsOf(seen).places.full(step);
+      return full ? guarded(full) : words(`${agentWanted(sql, silent)} to take the step ${body.name}`);
     }
     case "leased":
     case "running":
-      return holdWaitsFor(sql) ?? body.waitingOn;
-    case "unknown": {
-      const held = pausedWords(job) ?? startWaitingOn(sql, now) ?? unreadWords(sql, step);
-      if (held !== undefined) return held;
-      return `${agentWanted(sql, silent)} to read how the last attempt of ${body.name} ended`;
-    }
+      return words(holdWaitsFor(sql) ?? body.waitingOn);
+    case "unknown":
+      return (
+        heldUp(seen, job, step) ??
+        words(`${agentWanted(sql, silent)} to read how the last attempt of ${body.name} ended`)
+      );
     case "succeeded":
     case "failed":
     case "skipped":
     case "cancelled":
-      return null;
+      return words(null);
   }
 }
 
-function startWaitingOn(sql: Sql, now: number): string | undefined {
-  const start = mayStart(sql, now);
-  return start.ok ? undefined : start.waitingOn;
+const words = (waitingOn: string | null): Waits => ({ waitingOn });
+const guarded = (heldBy: Verdict): Waits => ({ waitingOn: heldBy.text, heldBy });
+
+/** What keeps any step of the job from starting, and this one's machine. */
+function heldUp(seen: Omit<Seen, "board">, job: JobRow, step: StepRow): Waits | undefined {
+  const paused = pausedWords(job);
+  if (paused !== undefined) return words(paused);
+  const { site } = guardsOf(seen);
+  if (site) return guarded(site);
+  const unread = unreadWords(seen.sql, step);
+  return unread === undefined ? undefined : words(unread);
 }
 
 function pausedWords(job: JobRow): string | undefined {
@@ -129,13 +144,20 @@ function needsWaitingOn(sql: Sql, step: StepRow): string {
   return waitingOn ?? `the step ${open.join(" and ")} to succeed`;
 }
 
-/** Counted once for a view of many steps. */
-function placesOf(seen: Omit<Seen, "board">): Places {
-  const places = placesKept.get(seen) ?? new Places(seen.sql);
-  placesKept.set(seen, places);
-  return places;
+/** What the guards are asked about, read once for a view of many steps. */
+function guardsOf(seen: Omit<Seen, "board">): Guards {
+  const known = guardsKept.get(seen);
+  if (known) return known;
+  const read = { site: siteHeldBy(guardWorld(seen.sql, seen.now)), places: placesNow(seen.sql) };
+  guardsKept.set(seen, read);
+  return read;
 }
-const placesKept = new WeakMap<object, Places>();
+interface Guards {
+  /** What holds every step of the site. */
+  site: Verdict | undefined;
+  places: Places;
+}
+const guardsKept = new WeakMap<object, Guards>();
 
 const unreadWords = (sql: Sql, step: StepRow): string | undefined =>
   isUnread(sql, step.device)
@@ -174,13 +196,20 @@ export function targetView(seen: Seen, job: JobRow, row: TargetRow): TargetView 
     stepsTotal: steps.length,
     skipped: steps.filter((s) => s.state === "skipped").map((s) => stepBody(s).name),
     percent: open && current && isAtWork(current) ? seen.board.percent(current.job, current.n, current.lease) : null,
-    waitingOn: open ? (row.waiting_on ?? (current ? stepWaitingOn(seen, job, current) : null)) : null,
+    ...targetWaits(seen, job, row, current),
     dueAt: open ? (row.due_at === null ? stepDue : waitDue) : null,
     failure: parse<Failure>(row.failure),
     retries: steps.reduce((sum, s) => sum + Math.max(0, s.attempt - 1), 0),
     startedAt: row.started_at,
     endedAt: row.ended_at,
   };
+}
+
+/** What a target waits for: a person, or what its current step does; nothing once it has ended. */
+function targetWaits(seen: Seen, job: JobRow, target: TargetRow, current: StepRow | undefined): Waits {
+  if (isFinal.target(target.state)) return words(null);
+  if (target.waiting_on !== null) return words(target.waiting_on);
+  return current ? stepWaits(seen, job, current) : words(null);
 }
 
 /** What a job's view and its line in a list have in common. Its version is its newest event. */
@@ -289,7 +318,7 @@ export function stepViews(seen: Seen, id: string, after = -1, limit = -1): StepV
       action: body.action,
       state: row.state,
       attempt: row.attempt,
-      waitingOn: stepWaitingOn(seen, job, row),
+      ...stepWaits(seen, job, row),
       readyAt: row.ready_at,
       leasedAt: row.leased_at,
       startedAt: row.started_at,

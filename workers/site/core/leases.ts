@@ -7,8 +7,8 @@ import type { PlanStep } from "../../../shared/model/plan.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import { type AgentRow, leaseUntil } from "./agent-rows.ts";
 import { stepFor } from "./boot-scope.ts";
-import { Places } from "./caps.ts";
-import { mayStart } from "./guards.ts";
+import { placesNow } from "./caps.ts";
+import { guardWorld, siteHeldBy } from "./guards/index.ts";
 import { mayHaveTarget, TAKEOVER_MS } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
 import { expireJobs } from "./jobs.ts";
@@ -69,8 +69,8 @@ const MAX_PASSED = 200;
  */
 export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBoard): Lease[] {
   const out: Lease[] = [];
-  if (free === 0 || !mayStart(tx.sql, tx.now).ok) return out;
-  const places = new Places(tx.sql);
+  if (free === 0 || siteHeldBy(guardWorld(tx.sql, tx.now))) return out;
+  const places = placesNow(tx.sql);
   /** Leases the step if it may start. */
   const take = (step: StepRow): boolean => {
     const target = targetRow(tx.sql, step.job, step.device);
@@ -189,7 +189,7 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
  */
 export function redeliver(tx: Tx, agent: AgentRow, held: readonly Held[], holding: ReadonlySet<string>): Lease[] {
   const out: Lease[] = [];
-  const open = mayStart(tx.sql, tx.now).ok;
+  const open = siteHeldBy(guardWorld(tx.sql, tx.now)) === undefined;
   for (const { job, n, lease } of held) {
     const step = lease === null || holding.has(lease) ? undefined : stepRow(tx.sql, job, n);
     if (!step) continue;

@@ -14,10 +14,12 @@ const PERMIT_RETRY_MS = 2_000;
 const PERMIT_MAX_MS = 5 * 60_000;
 
 /** As last heard, and when to ask again after a silence. */
-interface KeptPermit extends Permit {
+export interface KeptPermit extends Permit {
   /** When the site heard it. In the future: the clock was set back since, and how long it lives is not known. */
   heardAt?: Millis;
   retryAt?: Millis;
+  /** True when this is no word of the budget: it did not answer, or was not asked since the kill switch was turned. */
+  silent?: boolean;
   /** Since when steps may start without a break. */
   openSince?: Millis;
   /** When the kill switch was last turned on here. */
@@ -63,6 +65,7 @@ export function setPermit(tx: Tx, answer: Permit | null, askedAt?: Millis): null
           frozen: before?.frozen ?? false,
           expiresAt: retryAt,
           reason: "it does not answer",
+          silent: true,
           heardAt: tx.now,
         };
   const heard: KeptPermit | null = permit && {
@@ -88,6 +91,7 @@ export function setFrozen(tx: Tx, frozen: boolean): null {
     expiresAt: tx.now,
     heardAt: tx.now,
     reason,
+    silent: true,
     ...(frozenAt !== undefined && { frozenAt }),
   };
   writeMeta(tx.sql, "permit", kept);

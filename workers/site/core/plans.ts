@@ -7,8 +7,8 @@ import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
 import { MAX_TARGETS, type PlanDevice, type Workflow } from "../../workflows/workflow.ts";
-import { approvalsOf, approvalVerdict } from "./approvals.ts";
-import { budgetVerdict, holdVerdict, killSwitchVerdict, lockVerdict } from "./guards.ts";
+import { approvalsOf } from "./approvals.ts";
+import { planVerdicts } from "./guards/index.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
 import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
 import { restOf } from "./site.ts";
@@ -160,13 +160,7 @@ export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
       racks: [...racks].sort(),
     },
     approvals: approvalsOf(sql, id),
-    guards: [
-      lockVerdict(sql, plan),
-      approvalVerdict(sql, plan),
-      holdVerdict(sql),
-      killSwitchVerdict(sql),
-      budgetVerdict(sql, now),
-    ],
+    guards: planVerdicts(sql, plan, now),
   });
 }
 

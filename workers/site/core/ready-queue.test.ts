@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { Sql, SqlRow, SqlValue } from "../../../shared/sql.ts";
-import type { Counted } from "./caps.ts";
+import type { Counted } from "./guards/places.ts";
 import { ReadyQueue, readyKinds, type Whose } from "./ready-queue.ts";
 import { rack } from "./test-workflows.ts";
 import { World } from "./test-world.ts";

@@ -5,7 +5,7 @@
  */
 import type { Millis } from "../../../shared/deps.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import type { Counted } from "./caps.ts";
+import type { Counted } from "./guards/places.ts";
 import { NOT_PAUSED, READY_STEPS, type StepRow } from "./step-rows.ts";
 
 /** Steps of one queue that are read at once: at first, and at most. */

@@ -64,7 +64,10 @@ describe("a restored site on hold", () => {
     const explained = w.ask("explain", { device: "srv00000", agents: [] });
     expect(explained.wouldChange.join()).toContain("turnup site release ams01");
     const plan = w.do("plan.create", { workflow: "server.install", targets: ["srv00001"], params: {}, actor: "t" });
-    expect(plan.guards).toContainEqual({ guard: "restore", verdict: "wait", text: expect.stringMatching(waits) });
+    expect(plan.guards).toContainEqual({
+      ...{ guard: "restore", verdict: "wait", code: "site_on_hold", until: null },
+      text: expect.stringMatching(waits),
+    });
     w.install(["srv00001"], "new");
     const before = w.sql.all("SELECT * FROM step ORDER BY job, n");
     w.now += 8 * 3_600_000;
