@@ -15,7 +15,7 @@ const ROOTS = ["cli/run/", "lab/", "bench/", "scripts/"];
 /** Decisions: only `shared` and each other, no platform. */
 const DECISIONS = ["workers/site/core/", "workers/workflows/"];
 /** Packages without clock, randomness, network or platform. */
-const PURE_PACKAGES = ["zod", "ipaddr.js"];
+const PURE_PACKAGES = ["zod", "ipaddr.js", "yaml", "rrule-temporal"];
 
 const isRoot = (path: string) =>
   ROOTS.some((root) => path.startsWith(root)) || path.endsWith(".system.test.ts") || !path.includes("/");

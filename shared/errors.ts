@@ -124,6 +124,21 @@ export const errorCatalog = {
     "This restore is not under way",
     "It was finished, or another one was begun; begin again with `turnup site restore FILE`.",
   ),
+  policy_moved: spec(
+    409,
+    "The policy has changed since",
+    "Read what has changed with `turnup policy diff FILE`, and apply to the version that is the newest now.",
+  ),
+  policy_unknown: spec(
+    404,
+    "There is no such policy",
+    "`turnup policy history SITE` lists the versions; `turnup policy apply FILE` makes the first.",
+  ),
+  policy_unfit: spec(
+    409,
+    "The site's policy would no longer fit it",
+    "Apply a policy that fits the site before and after the import, then import, then apply the one for the new site.",
+  ),
   device_type_unknown: spec(
     422,
     "The device type is not in the catalog",

@@ -83,6 +83,9 @@ describe("the tables of a site at work", () => {
     ],
     ["UPDATE plan SET expires_at = expires_at + 1 WHERE job IS NULL", "is another one than its row says"],
     ["DELETE FROM text_part WHERE key = (SELECT id FROM plan WHERE job IS NOT NULL)", "is not its own"],
+    ["DELETE FROM policy", "the ledger says that 1 policies were applied, and 0 are here"],
+    ["UPDATE policy SET version = 2", "policy 1 is missing"],
+    ["UPDATE policy SET text = text || ' '", "policy 1 is not the one that was applied"],
     ["UPDATE meta SET value = json_set(value, '$.generation', 7) WHERE key = 'site'", "says another generation"],
     ["UPDATE meta SET value = '1' WHERE key = 'epoch'", "says another epoch"],
   ])("do not after %s", (statement, words) => {

@@ -13,6 +13,7 @@ import type { ExportHeader } from "../../../shared/model/site-export.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { exportHeader } from "./export.ts";
 import type { PlanRow } from "./plan-rows.ts";
+import { isPolicy, type PolicyRow } from "./policy.ts";
 import { readMeta, readText, type SiteRecord } from "./tx.ts";
 
 /**
@@ -151,7 +152,7 @@ export function disagreement(sql: Sql, header: ExportHeader, sha256: Sha256): st
     const row = sql.get<Record<string, string>>(`${question} LIMIT 1`);
     if (row) return Object.values(row)[0];
   }
-  return jobFault(sql) ?? siteTextFault(sql) ?? planTextFault(sql, sha256);
+  return jobFault(sql) ?? siteTextFault(sql) ?? planTextFault(sql, sha256) ?? policyFault(sql, sha256);
 }
 
 /** The export says at its beginning what its rows say; the fences rest on it (L2). */
@@ -183,6 +184,23 @@ function siteTextFault(sql: Sql): string | undefined {
   if (text === undefined) return sql.get("SELECT 1 FROM device LIMIT 1") && "the text of the site file is missing";
   const read = ResolvedSite.omit({ devices: true, cables: true }).safeParse(parsed(text));
   return read.success ? undefined : `the text of the site file: ${read.error.issues[0]?.path.join(".")} does not fit`;
+}
+
+/** What was applied is what the ledger says was, and the newest version can still be read. */
+function policyFault(sql: Sql, sha256: Sha256): string | undefined {
+  const rows = sql.all<PolicyRow & { said: string | null }>(
+    `SELECT p.*, (SELECT json_extract(l.data, '$.sha256') FROM ledger l
+       WHERE l.kind = 'policy.applied' AND json_extract(l.data, '$.version') = p.version) AS said FROM policy p ORDER BY p.version`,
+  );
+  const applied = sql.get<{ n: number }>("SELECT count(*) AS n FROM ledger WHERE kind = 'policy.applied'")?.n;
+  if (applied !== rows.length)
+    return `the ledger says that ${applied} policies were applied, and ${rows.length} are here`;
+  for (const [i, { version, text, sha, said }] of rows.entries()) {
+    if (version !== i + 1) return `policy ${i + 1} is missing`;
+    if (sha256(text) !== sha || sha !== said) return `policy ${version} is not the one that was applied`;
+  }
+  const newest = rows.at(-1);
+  return newest && !isPolicy(newest.text) ? `policy ${newest.version} cannot be read` : undefined;
 }
 
 /** A plan that may still be used must be the one that was reviewed (J7); a used one has become its job's rows. */

@@ -8,6 +8,7 @@ import type { Outcome } from "../../../shared/errors.ts";
 import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
 import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
+import type { PolicyVersion, PolicyView } from "../../../shared/model/policy.ts";
 import type { ResolvedSite } from "../../../shared/model/site.ts";
 import type { ExportHeader } from "../../../shared/model/site-export.ts";
 import type {
@@ -50,6 +51,11 @@ export interface Commands {
   "site.import": {
     in: { site: ResolvedSite; actor: Actor };
     out: { site: SiteView; added: number; changed: number; unchanged: number };
+  };
+  /** A new version of the site's policy; `base` is the one that it was compared with, 0 if there was none. */
+  "policy.apply": {
+    in: { base: number; text: string; reason: string; actor: Actor };
+    out: { policy: PolicyView; created: boolean };
   };
   "plan.create": {
     in: { workflow: string; targets: string[]; params: Record<string, unknown>; actor: Actor };
@@ -140,6 +146,10 @@ export interface Queries {
   site: { in: Record<never, never>; out: SiteView };
   /** The resolved site as imported, or not_found before the first import. */
   "site.document": { in: Record<never, never>; out: ResolvedSite };
+  /** The newest version, or the one that is named. */
+  policy: { in: { version?: number | undefined }; out: PolicyView };
+  /** Newest first. */
+  "policy.history": { in: PageIn; out: Page<PolicyVersion> };
   devices: { in: PageIn; out: Page<DeviceView> };
   /** By id or name. */
   device: { in: { device: string }; out: DeviceView };

@@ -28,6 +28,7 @@ import { noteRows, readMeter } from "./meter.ts";
 import { delivered, dropped, dropsFirst, failed, nextEntries, outboxDueAt, outboxState, rebuild } from "./outbox.ts";
 import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { makePlan, planSteps, planView } from "./plans.ts";
+import { applyPolicy, policyHistory, policyView } from "./policy.ts";
 import { ProgressBoard } from "./progress.ts";
 import { release } from "./release.ts";
 import { beginRestore, checkRestore, finishRestore, loadLines } from "./restore.ts";
@@ -126,6 +127,7 @@ function onJob<I extends { job: string }>(act: (tx: Tx, input: I) => void) {
 const handlers: Handlers = {
   "site.create": createSite,
   "site.import": importSite,
+  "policy.apply": applyPolicy,
   "plan.create": (tx, { actor, ...intent }) => value(planView(tx.sql, makePlan(tx, intent, actor).id, tx.now)),
   "job.create": (tx, input, board) => {
     const { job, created } = createJob(tx, input);
@@ -189,6 +191,8 @@ function value<T>(outcome: Outcome<T>): T {
 const answers: Answers = {
   site: ({ sql, site }) => ok(siteView(sql, site)),
   "site.document": ({ sql }) => siteDocument(sql),
+  policy: ({ sql, site, board }, { version }) => policyView(sql, site, board, version),
+  "policy.history": ({ sql, site }, input) => ok(policyHistory(sql, site, input)),
   devices: ({ sql, site }, input) =>
     ok(page<DeviceRow, DeviceView>(sql, "device", "name", input, (row) => deviceView(sql, site.id, row))),
   device: ({ sql, site }, { device }) => {

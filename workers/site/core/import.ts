@@ -6,6 +6,7 @@ import type { Commands } from "./commands.ts";
 import { heldUntil } from "./handover.ts";
 import { record } from "./ledger.ts";
 import { move, touched } from "./moves.ts";
+import { checkPolicyFits } from "./policy.ts";
 import { assetById, type DeviceRow, deviceDoc, type MediumRow, mediaOf, mediumDoc } from "./rows.ts";
 import { siteView } from "./site.ts";
 import { readText, type Tx, writeText } from "./tx.ts";
@@ -51,6 +52,7 @@ export function importSite(tx: Tx, { site, actor }: ImportIn): Commands["site.im
     writeText(tx.sql, "site", text);
     setCaps(tx, site.atOnce);
     tx.saveSite({ ...tx.site, revision: tx.site.revision + 1 });
+    checkPolicyFits(tx);
     record(tx, {
       subject: "site",
       id: tx.site.id,

@@ -1,4 +1,5 @@
 import type { Millis } from "../../../shared/deps.ts";
+import type { ResolvedPolicy } from "../../../shared/model/policy/resolve.ts";
 import type { Progress } from "../../../shared/protocol/agent.ts";
 import type { AuditProgress } from "./audits.ts";
 import { Stillness } from "./stillness.ts";
@@ -13,6 +14,8 @@ export class ProgressBoard {
   readonly still = new Stillness();
   /** What no time in the tables is beyond (clock.ts); undefined in an object that has just woken. */
   newest: Millis | undefined;
+  /** The policy that holds, resolved (policy.ts), and of which version and site file. */
+  policy: { key: string; resolved: ResolvedPolicy } | undefined;
 
   set(job: string, step: number, progress: Progress): void {
     // Ended steps are not taken out one by one; forgetting all costs a moment's display.

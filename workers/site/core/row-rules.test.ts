@@ -55,6 +55,8 @@ describe("a row", () => {
     ["finding", { state: "open" }, { closed_at: 5 }, "it is open and its closed_at is 5"],
     ["agent", {}, { key: '{"kty":"RSA"}' }, "key.kty: "],
     ["agent", {}, { lease_until: -1 }, "lease_until: "],
+    ["policy", {}, { version: 0 }, "version: "],
+    ["policy", {}, { sha: "x" }, "sha: a SHA-256"],
     ["meta", { key: "site" }, { value: "{}" }, "meta site: id: "],
     ["meta", { key: "epoch" }, { value: "1001" }, "meta epoch: its epoch 1001 is above 1000"],
   ])("of %s that is %o is refused with %o", (table, where, change, words) => {

@@ -229,6 +229,7 @@ export const rowRules: Readonly<Record<string, Rules>> = {
     job: text.nullable(),
     approvals: Plan.shape.approvals,
   }),
+  policy: table({ version: z.number().int().min(1), at: moment, actor: text, reason: text, text, sha: hash }),
   step: table(
     {
       job: text,

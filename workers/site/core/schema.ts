@@ -135,6 +135,12 @@ export const migrations: readonly string[][] = [
     // Asked after every command, and for each batch that is sent; while the read model is away thousands may wait.
     "CREATE INDEX outbox_due ON outbox (at) WHERE parked IS NULL",
   ],
+  // The site's policy as it was applied, from version 1 on; never edited.
+  [
+    `CREATE TABLE policy (
+       version INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
+       sha TEXT NOT NULL) STRICT`,
+  ],
 ];
 
 export const newestSchema = migrations.length;

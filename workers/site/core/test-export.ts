@@ -54,6 +54,8 @@ export function busy(workflows: readonly Workflow[] = []): World {
   const observations = (asked?.targets ?? []).map((t) => ({ device: t.device, serial: "other", power: "On" }));
   w.sync({ free: 0, audit: { window: asked?.window ?? "", observations } });
   w.do("plan.create", { workflow: "server.install", targets: ["srv00003"], params: {}, actor: "token:t" });
+  const text = JSON.stringify({ schema: "turnup/policy/v1", site: "ams01", roles: { compute: { count: 1 } } });
+  w.do("policy.apply", { base: 0, text, reason: "at first", actor: "token:t" });
   w.install(["srv00004"], "open");
   const [lease] = w.sync().leases;
   if (lease) w.sync({ holding: [lease.id] });

@@ -56,6 +56,15 @@ async function branches(w: World): Promise<void> {
   w.do("plan.approve", { plan: plan.id, hash, actor: "token:other" });
 }
 
+/** A policy in two versions. */
+function policies(w: World): void {
+  for (const least of [1, 2]) {
+    const pools = [{ name: "all", members: { roles: ["compute"] }, floor: { count: least } }];
+    const text = JSON.stringify({ schema: "turnup/policy/v1", site: "ams01", pools });
+    w.do("policy.apply", { base: least - 1, text, reason: "as it was then", actor: "token:admin" });
+  }
+}
+
 /** The same site restored from its export and released, with a device on which unknown work was done. */
 async function replaced(w: World, agents: readonly string[]): Promise<World> {
   const { exported, restored } = await import("./test-export.ts");
@@ -134,6 +143,7 @@ export async function past(): Promise<PastLine[]> {
   const other = w.enroll("b", "y".repeat(43));
   earlier(w);
   if (shipped) await branches(w);
+  if (NEWEST >= 11) policies(w);
   if (NEWEST < 5) {
     open(w);
     return linesOf("live", w);

@@ -1,0 +1,154 @@
+/**
+ * The site's policy in its versions: each is the text as it was applied, with who did so and why, and none is ever edited.
+ * The newest holds.
+ */
+import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+import { type ResolvedPolicy, resolvePolicy } from "../../../shared/model/policy/resolve.ts";
+import { policyFits, validatePolicy } from "../../../shared/model/policy/validate.ts";
+import type { PolicySite } from "../../../shared/model/policy/world.ts";
+import { Policy, type PolicyView } from "../../../shared/model/policy.ts";
+import type { Sql } from "../../../shared/sql.ts";
+import { readYaml } from "../../../shared/yaml.ts";
+import type { Commands, Queries } from "./commands.ts";
+import { record } from "./ledger.ts";
+import type { ProgressBoard } from "./progress.ts";
+import { restOf } from "./site.ts";
+import type { SiteRecord, Tx } from "./tx.ts";
+
+export interface PolicyRow {
+  version: number;
+  at: number;
+  actor: string;
+  reason: string;
+  text: string;
+  sha: string;
+}
+
+const newestRow = (sql: Sql) => sql.get<PolicyRow>("SELECT * FROM policy ORDER BY version DESC LIMIT 1");
+
+/**
+ * Takes a new version, judged against the site. Refuses `policy_moved` when another version than `base` is the newest, and
+ * `validation_failed` with every fault. The text that holds already, sent again, changes nothing.
+ */
+export function applyPolicy(
+  tx: Tx,
+  input: Commands["policy.apply"]["in"],
+  board: ProgressBoard,
+): Commands["policy.apply"]["out"] {
+  const { base, text, reason, actor } = input;
+  const newest = newestRow(tx.sql);
+  const sha = tx.deps.sha256(text);
+  // Also the retry of an apply whose answer was lost.
+  if (newest?.sha === sha) return { policy: viewOf(tx.sql, tx.site, board, newest), created: false };
+  const version = newest?.version ?? 0;
+  if (base !== version) {
+    const by = newest ? `, by ${newest.actor}` : "";
+    tx.fail("policy_moved", `Version ${version} of the policy of ${tx.site.name} is the newest${by}, and not ${base}.`);
+  }
+  const judged = judge(tx, text);
+  if (!judged.ok) tx.fail(judged.problem.code, judged.problem.detail, judged.problem.errors);
+  const row: PolicyRow = { version: version + 1, at: tx.now, actor, reason, text, sha };
+  tx.sql.run(
+    "INSERT INTO policy (version, at, actor, reason, text, sha) VALUES (?, ?, ?, ?, ?, ?)",
+    row.version,
+    row.at,
+    actor,
+    reason,
+    text,
+    sha,
+  );
+  const data = { version: row.version, reason, sha256: sha };
+  record(tx, { subject: "site", id: tx.site.id, kind: "policy.applied", actor, data });
+  return { policy: viewOf(tx.sql, tx.site, board, row), created: true };
+}
+
+function judge(tx: Tx, text: string): Outcome<Policy> {
+  const read = readYaml(text);
+  const faults = read.ok ? read.value.faults : read.faults;
+  if (!read.ok || faults.length > 0) {
+    const placed = faults.map(({ line, col, ...fault }) => ({ ...fault, text: `line ${line}:${col}: ${fault.text}` }));
+    return refuse("validation_failed", "The policy cannot be read as YAML.", placed);
+  }
+  const context = { site: policySite(tx.sql, tx.site), workflows: [...tx.deps.workflows.keys()] };
+  return validatePolicy(read.value.value, context, tx.now);
+}
+
+/** What of the site its policy is judged and resolved by. */
+function policySite(sql: Sql, { name }: SiteRecord): PolicySite {
+  const racks = restOf(sql)?.racks ?? [];
+  const devices = sql.all<{ name: string; role: string; rack: string; machine: number }>(
+    `SELECT name, json_extract(doc, '$.role') AS role, json_extract(doc, '$.rack') AS rack,
+       json_type(doc, '$.install') IS NOT NULL AS machine FROM device ORDER BY name`,
+  );
+  return {
+    name,
+    racks: racks.map((rack) => rack.name),
+    devices: devices.map((device) => ({ ...device, machine: device.machine === 1 })),
+  };
+}
+
+/** A text that was applied, as it was judged then. */
+function policyOf(text: string): Policy {
+  const read = readYaml(text);
+  if (!read.ok) throw new Error("A policy that was applied is no YAML.");
+  return Policy.parse(read.value.value);
+}
+
+/** Whether a text can be read as a policy at all. */
+export function isPolicy(text: string): boolean {
+  const read = readYaml(text);
+  return read.ok && Policy.safeParse(read.value.value).success;
+}
+
+/** The policy that holds, resolved against the site as it is; undefined if there is none. Read anew when either changes. */
+export function policyInForce(sql: Sql, site: SiteRecord, board: ProgressBoard): ResolvedPolicy | undefined {
+  const version = sql.get<{ version: number | null }>("SELECT max(version) AS version FROM policy")?.version;
+  if (version === null || version === undefined) return undefined;
+  const key = `${version} ${site.revision}`;
+  if (board.policy?.key !== key) {
+    const text = newestRow(sql)?.text ?? "";
+    board.policy = { key, resolved: resolvePolicy(policyOf(text), policySite(sql, site)) };
+  }
+  return board.policy.resolved;
+}
+
+/** After an import: a site that its policy no longer fits is refused, with the faults that the policy would have. */
+export function checkPolicyFits(tx: Tx): void {
+  const newest = newestRow(tx.sql);
+  if (!newest) return;
+  const fits = policyFits(policyOf(newest.text), policySite(tx.sql, tx.site));
+  if (!fits.ok) tx.fail("policy_unfit", fits.problem.detail, fits.problem.errors);
+}
+
+export function policyView(
+  sql: Sql,
+  site: SiteRecord,
+  board: ProgressBoard,
+  version: number | undefined,
+): Outcome<PolicyView> {
+  const row =
+    version === undefined ? newestRow(sql) : sql.get<PolicyRow>("SELECT * FROM policy WHERE version = ?", version);
+  if (row) return ok(viewOf(sql, site, board, row));
+  return refuse("policy_unknown", `${site.name} has no ${version === undefined ? "policy yet" : `policy ${version}`}.`);
+}
+
+function viewOf(sql: Sql, site: SiteRecord, board: ProgressBoard, row: PolicyRow): PolicyView {
+  const inForce = newestRow(sql)?.version === row.version ? policyInForce(sql, site, board) : undefined;
+  const floors = inForce?.floors.map(({ of, machines, least }) => ({ of, machines: machines.length, least }));
+  return { site: site.id, ...row, floors: floors ?? null };
+}
+
+/** Newest first. */
+export function policyHistory(
+  sql: Sql,
+  site: SiteRecord,
+  { limit, cursor }: Queries["policy.history"]["in"],
+): Queries["policy.history"]["out"] {
+  const rows = sql.all<Omit<PolicyRow, "text">>(
+    "SELECT version, at, actor, reason, sha FROM policy WHERE ?1 IS NULL OR version < ?1 ORDER BY version DESC LIMIT ?2",
+    cursor === undefined ? null : Number(cursor),
+    limit + 1,
+  );
+  const items = rows.slice(0, limit).map((row) => ({ site: site.id, ...row }));
+  return { items, next: rows.length > limit ? String(items.at(-1)?.version) : null };
+}
