@@ -10,8 +10,6 @@ export interface ActionFlags {
   idempotent?: true;
   /** Reads only: may be left out by a person, unless a later step rests on what it proves. */
   reads?: true;
-  /** Takes capacity out of service. */
-  disruptive?: true;
 }
 
 /** Facts that a later destructive step rests on. */

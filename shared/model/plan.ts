@@ -39,6 +39,11 @@ export const PlanStep = z.object({
   /** It may end data or service that was there: only in an approved plan, never pre-empted, never skipped (J6, J7, T5). */
   destructive: z.boolean().optional(),
   /**
+   * It takes its target out of service, or acts on one that is out and must still be allowed to: it starts only when
+   * every guard passes (G8). In a first install nothing does, in any other plan all that holds a machine or destroys.
+   */
+  disrupts: z.literal(true).optional(),
+  /**
    * Its result holds only within the boot that the job opens for the target. Once that boot has ended the step counts as
    * not done, and a retry starts with it.
    */

@@ -19,6 +19,8 @@ export function planFault(plan: Plan): string | undefined {
     const missing = step.needs.find((need) => plan.steps[need] === undefined);
     if (missing !== undefined) return `step ${step.n} needs step ${missing}, which does not exist`;
   }
+  const fault = disruptionFault(plan);
+  if (fault !== undefined) return fault;
   const idle = plan.targets.find((t) => !withSteps.has(t.device));
   if (idle) return `the target ${idle.name} has no step`;
   const cycle = firstInCycle(plan.steps);
@@ -29,6 +31,20 @@ export function planFault(plan: Plan): string | undefined {
     return `it asks for ${plan.approvals === 0 ? "no approval" : "one approval"} and needs ${least === 1 ? "one" : "two"}`;
   return undefined;
 }
+
+/** G8: whatever may touch service says so, or no guard would be asked; what is in no service yet says nothing of it. */
+function disruptionFault({ mode, steps }: Plan): string | undefined {
+  const wrong = steps.find((step) =>
+    mode === "first-install" ? step.disrupts : !step.disrupts && (isExclusive(step) || isDestructive(step)),
+  );
+  if (!wrong) return undefined;
+  return mode === "first-install"
+    ? `step ${wrong.n} says that it disrupts, in a first install`
+    : `step ${wrong.n} may take ${wrong.target} out of service and does not say that it disrupts`;
+}
+
+const isExclusive = ({ action }: PlanStep): boolean =>
+  isActionName(action) && actionSpec(action).flags.exclusive === true;
 
 /** A step that can never start because it waits for itself, by taking out one step after another that can (Kahn). */
 function firstInCycle(steps: readonly PlanStep[]): number | undefined {

@@ -50,6 +50,7 @@ export function step<A extends ActionName>(spec: {
   waitingOn: string;
   writes?: true;
   destructive?: true;
+  disrupts?: true;
   boot?: true;
   start?: Mark[];
   success?: Mark[];
@@ -67,6 +68,7 @@ export function step<A extends ActionName>(spec: {
     waitingOn: spec.waitingOn,
     ...(spec.writes && { writes: true }),
     ...(spec.destructive && { destructive: true }),
+    ...(spec.disrupts && { disrupts: true }),
     ...(spec.boot && { boot: true }),
     ...(marks && { marks }),
   };

@@ -1,9 +1,7 @@
 import { expect, it } from "vitest";
-import type { ActionFlags } from "../../../shared/actions/action.ts";
-import { actions } from "../../../shared/actions/index.ts";
 import type { AtOnce } from "../../../shared/model/site.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
-import { wipe } from "./test-workflows.ts";
+import { outage } from "./test-workflows.ts";
 import { siteOf, World } from "./test-world.ts";
 
 const names = (n: number, from = 0) => Array.from({ length: n }, (_, i) => `srv${String(from + i).padStart(5, "0")}`);
@@ -52,30 +50,22 @@ it("[G5] never has more steps of one action at work than allowed; steps of other
 });
 
 it("[G5] takes no more machines out of service at once than the site allows: one, until its file says more", () => {
-  const { flags }: { flags: ActionFlags } = actions["bmc.identify"];
-  flags.disruptive = true;
-  try {
-    const w = new World(5, { workflows: [wipe(2)] });
-    const { plan, hash } = w.do("plan.create", {
-      workflow: "test.wipe",
-      targets: names(5),
-      params: {},
-      actor: "token:t",
-    });
-    for (const person of ["user:ann", "user:bob"]) w.do("plan.approve", { plan: plan.id, hash, actor: person });
-    const job = w.do("job.create", { key: "k", body: "k", actor: "token:t", plan: plan.id, hash }).job.id;
-    expect(w.sync().leases).toHaveLength(1);
-    expect(w.ask("job", { job }).targets[1]?.waitingOn).toBe("a free place: 1 disruptive step is at work at the site");
-    w.do("site.import", { site: { ...siteOf(5), atOnce: { disruptive: 3 } }, actor: "token:t" });
-    expect(w.sync({}, w.enroll("b", "y".repeat(43))).leases).toHaveLength(2);
-    expect(w.sync().leases.filter((l) => !l.resolve)).toEqual([]);
-    // A first install takes nothing out of service (T5).
-    const fresh = new World(3);
-    fresh.install(names(3));
-    expect(fresh.sync().leases).toHaveLength(3);
-  } finally {
-    delete flags.disruptive;
-  }
+  const w = new World(5, { workflows: [outage] });
+  w.serve();
+  const job = w.start("test.outage", names(5));
+  const reads = w.sync().leases;
+  const off = w.sync({ reports: reads.map((l) => w.report(l)) }).leases;
+  expect([reads.length, off.map((l) => l.name)]).toEqual([5, ["off"]]);
+  const { waitingOn, heldBy } = w.ask("job", { job }).targets[1] ?? {};
+  expect([waitingOn, heldBy?.code]).toEqual(["a free place: 1 disruptive step is at work at the site", "cap_full"]);
+  w.do("site.import", { site: { ...siteOf(5), atOnce: { disruptive: 3 } }, actor: "token:t" });
+  const more = w.sync({ holding: off.map((l) => l.id) }).leases;
+  expect(more.map((l) => l.name)).toEqual(["off", "off"]);
+  expect(w.sync({ holding: [...off, ...more].map((l) => l.id) }).leases).toEqual([]);
+  // A first install takes nothing out of service (T5).
+  const fresh = new World(3);
+  fresh.install(names(3));
+  expect(fresh.sync().leases).toHaveLength(3);
 });
 
 it("[G5] a lost attempt keeps its place until it was read", () => {

@@ -11,7 +11,7 @@ import { heldAnew } from "./moves.ts";
 import { keepNeeds } from "./needs.ts";
 import { planRow, reviewedPlan } from "./plan-rows.ts";
 import { makePlan, mustHold, staleness } from "./plans.ts";
-import { specOf, stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
+import { stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
@@ -95,9 +95,11 @@ function admit(tx: Tx, plan: Plan, actor: string, priority: number): string {
   tx.sql.run("UPDATE plan SET job = ? WHERE id = ?", job, plan.id);
   layTargets(tx, job, plan);
   const rank = rankOf(seq, priority);
+  const disrupted = new Set<string>();
   for (const step of plan.steps) {
     const ready = step.needs.length === 0;
-    const disruptive = plan.mode !== "first-install" && specOf(step)?.flags.disruptive === true;
+    const disruptive = step.disrupts ? (disrupted.has(step.target) ? 2 : 1) : 0;
+    if (step.disrupts) disrupted.add(step.target);
     tx.sql.run(
       `INSERT INTO step (job, n, device, state, at, attempt, failures, resolve, ready_at, body, action, disruptive, rank)
        VALUES (?, ?, ?, ?, ?, 0, 0, 0, ?, ?, ?, ?, ?)`,
@@ -109,7 +111,7 @@ function admit(tx: Tx, plan: Plan, actor: string, priority: number): string {
       ready ? tx.now : null,
       JSON.stringify(step),
       step.action,
-      disruptive ? 1 : 0,
+      disruptive,
       rank,
     );
   }

@@ -1,9 +1,7 @@
 /** Long queues: who waits for his turn, while others are at work, waits for nobody silent. */
 import { expect, it } from "vitest";
-import type { ActionFlags } from "../../../shared/actions/action.ts";
-import { actions } from "../../../shared/actions/index.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
-import { rack } from "./test-workflows.ts";
+import { outage } from "./test-workflows.ts";
 import { siteOf, World } from "./test-world.ts";
 
 const names = (n: number, from = 0) => Array.from({ length: n }, (_, i) => `srv${String(from + i).padStart(5, "0")}`);
@@ -66,19 +64,13 @@ it("[J10][J3] a queue in which nobody is at work any more ends by itself", () =>
 });
 
 it("[G5] any number of steps that wait for one place keep no other step waiting", () => {
-  const { flags }: { flags: ActionFlags } = actions["bmc.identify"];
-  flags.disruptive = true;
-  try {
-    const w = new World(252, { workflows: [rack] });
-    w.start("test.rack", names(251), { priority: 9 });
-    const [open] = w.sync().leases;
-    if (!open) throw new Error("no lease");
-    const { leases } = w.sync({ reports: [w.report(open)], free: 1_000 });
-    expect(leases.filter((l) => l.action === "bmc.identify")).toHaveLength(1);
-    const other = w.start("server.install", names(1, 251), { priority: 0 });
-    const more = w.sync({ holding: leases.map((l) => l.id), free: 5 }).leases;
-    expect(more.map((l) => l.job)).toEqual([other]);
-  } finally {
-    delete flags.disruptive;
-  }
+  const w = new World(252, { workflows: [outage] });
+  w.serve(names(251));
+  w.start("test.outage", names(251), { priority: 9 });
+  const reads = w.sync({ free: 1_000 }).leases;
+  const { leases } = w.sync({ reports: reads.map((l) => w.report(l)), free: 1_000 });
+  expect([reads.length, leases.map((l) => l.name)]).toEqual([251, ["off"]]);
+  const other = w.start("server.install", names(1, 251), { priority: 0 });
+  const more = w.sync({ holding: leases.map((l) => l.id), free: 5 }).leases;
+  expect(more.map((l) => l.job)).toEqual([other]);
 });

@@ -253,7 +253,7 @@ export const rowRules: Readonly<Record<string, Rules>> = {
       evidence: json(z.unknown()).nullable(),
       body: json(PlanStep),
       action: text,
-      disruptive: flag,
+      disruptive: z.union([flag, z.literal(2)]),
       rank: z.number().int(),
     },
     (r) => {

@@ -28,7 +28,7 @@ export interface StepRow {
   evidence: string | null;
   body: string;
   action: string;
-  /** 1 if it takes capacity out of service (G5). */
+  /** 0, or 1 for the target's first step that disrupts, which takes it out of service, and 2 for a later one (G5). */
   disruptive: number;
   rank: number;
 }

@@ -69,7 +69,7 @@ export const rack: Workflow = {
         needs: rest.length > 0 ? rest.map(({ id }) => named(id, "power")) : [named(first.id, "open")],
       },
     ];
-    return ok(planOf(input, drafts, { workflow: "test.rack", mode: "keep-data", approvals: 0 }));
+    return ok(planOf(input, drafts, { workflow: "test.rack", mode: "first-install", approvals: 0 }));
   },
 };
 
@@ -94,6 +94,7 @@ export const wipe = (approvals: number, name = "test.wipe"): Workflow => ({
             action: "ramdisk.writeImage",
             params: { medium: ref, image },
             destructive: true,
+            disrupts: true,
             writes: true,
             ...words,
           }),
@@ -136,12 +137,47 @@ export const across: Workflow = {
           action: "ramdisk.writeImage",
           params: { medium: { medium: medium.id, serial: medium.serial, sizeBytes: medium.sizeBytes }, image },
           destructive: true,
+          disrupts: true,
           ...words,
         }),
         needs: [named(written.id, "wait")],
       },
     ];
     return ok(planOf(input, drafts, { workflow: "test.across", mode: "reinstall", approvals: 1 }));
+  },
+};
+
+/** Takes machines out of service, looks at them, and brings them back: what `server.reinstall` does, without a disk. */
+export const outage: Workflow = {
+  ...common,
+  name: "test.outage",
+  title: "Power a machine off and on",
+  startsFrom: ["active", "maintenance", "failed"],
+  plan(input) {
+    const drafts = input.devices.flatMap(({ id, state }): Draft[] => {
+      const out = state === "active" ? (["draining", "maintenance"] as const) : (["maintenance"] as const);
+      const power = (name: string, to: "On" | "Off") =>
+        step({ target: id, name, action: "bmc.power", params: { state: to }, disrupts: true, ...words });
+      return [
+        step({ target: id, name: "identify", action: "bmc.identify", params: {}, ...words }),
+        {
+          ...power("off", "Off"),
+          marks: { start: out.map((to) => ({ subject: "device", id, to })) },
+          needs: [named(id, "identify")],
+        },
+        {
+          ...step({ target: id, name: "look", action: "bmc.identify", params: {}, ...words }),
+          needs: [named(id, "off")],
+        },
+        { ...power("on", "On"), needs: [named(id, "look")] },
+        {
+          ...step({ target: id, name: "check", action: "bmc.accept", params: {}, ...words }),
+          marks: { success: [{ subject: "device", id, to: "active" }] },
+          needs: [named(id, "on")],
+        },
+      ];
+    });
+    return ok(planOf(input, drafts, { workflow: "test.outage", mode: "keep-data", approvals: 0 }));
   },
 };
 

@@ -248,6 +248,11 @@ export class World {
     this.drain();
   }
 
+  /** These machines, else all, are in service, as after an install. */
+  serve(names = this.sql.all<{ name: string }>("SELECT name FROM device").map((d) => d.name)): void {
+    for (const name of names) this.sql.run("UPDATE device SET state = 'active' WHERE name = ?", name);
+  }
+
   steps(job: string): Record<string, string> {
     return Object.fromEntries(this.ask("steps", { job }).map((s) => [`${s.n}:${s.name}`, s.state]));
   }

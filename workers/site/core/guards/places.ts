@@ -25,7 +25,7 @@ export class Places {
 
   take({ action, disruptive }: Counted, n = 1): void {
     this.#steps += n;
-    this.#disruptive += disruptive === 1 ? n : 0;
+    this.#disruptive += disruptive > 0 ? n : 0;
     this.#actions.set(action, (this.#actions.get(action) ?? 0) + n);
   }
 
@@ -33,7 +33,7 @@ export class Places {
   full({ action, disruptive }: Counted): Verdict | undefined {
     const { steps: inAll, disruptive: disrupting, actions } = this.#caps;
     if (this.#steps >= inAll) return steps(inAll);
-    if (disruptive === 1 && this.#disruptive >= disrupting) return steps(disrupting, "disruptive ");
+    if (disruptive > 0 && this.#disruptive >= disrupting) return steps(disrupting, "disruptive ");
     const own = actions[action];
     return own !== undefined && (this.#actions.get(action) ?? 0) >= own ? full(own, `× ${action} are`) : undefined;
   }
