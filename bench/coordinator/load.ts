@@ -18,7 +18,7 @@ import { SiteCore } from "../../workers/site/core/core.ts";
 import { resultOf } from "../../workers/site/core/test-results.ts";
 import { SITE, siteOf } from "../../workers/site/core/test-world.ts";
 import { NodeSql } from "../../workers/site/node-sql.ts";
-import { sha256 } from "../../workers/site/platform.ts";
+import { sha256, verifyEd25519 } from "../../workers/site/platform.ts";
 import { SiteShell } from "../../workers/site/shell.ts";
 import { workflows } from "../../workers/workflows/index.ts";
 
@@ -63,7 +63,7 @@ export class LoadedSite {
   private constructor(machines: number, atOnce: ResolvedSite["atOnce"]) {
     this.#machines = machines;
     const random = seeded(7);
-    this.#shell = new SiteShell(new SiteCore(this.#sql, { sha256, workflows }), {
+    this.#shell = new SiteShell(new SiteCore(this.#sql, { sha256, verify: verifyEd25519, workflows }), {
       now: () => this.#now,
       random,
       setAlarm: (at) => {

@@ -11,7 +11,7 @@ import { verifyAgentToken } from "../../workers/site/agent-token.ts";
 import type { CommandKind, Commands, Queries, QueryKind } from "../../workers/site/core/commands.ts";
 import { SiteCore } from "../../workers/site/core/core.ts";
 import { NodeSql } from "../../workers/site/node-sql.ts";
-import { sha256 } from "../../workers/site/platform.ts";
+import { sha256, verifyEd25519 } from "../../workers/site/platform.ts";
 import { SiteShell } from "../../workers/site/shell.ts";
 import type { SimBudget } from "./budget.ts";
 import type { Life } from "./mortal-sql.ts";
@@ -167,7 +167,9 @@ export class SiteObject {
     this.#memory = memory;
     const { clock } = this.#sim;
     const live = <T>(work: () => Promise<T>): Promise<T> => (memory.alive ? work() : new Promise(() => undefined));
-    const core = this.#watch ? new WatchedCore(this.sql, this.#watch) : new SiteCore(this.sql, { sha256, workflows });
+    const core = this.#watch
+      ? new WatchedCore(this.sql, this.#watch)
+      : new SiteCore(this.sql, { sha256, verify: verifyEd25519, workflows });
     const shell = new SiteShell(core, {
       now: () => clock.now,
       random: this.#random,

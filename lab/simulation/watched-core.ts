@@ -3,7 +3,7 @@
 import type { Sql } from "../../shared/sql.ts";
 import type { Applied, CommandKind, Commands, Now } from "../../workers/site/core/commands.ts";
 import { SiteCore } from "../../workers/site/core/core.ts";
-import { sha256 } from "../../workers/site/platform.ts";
+import { sha256, verifyEd25519 } from "../../workers/site/platform.ts";
 import type { Watch } from "./watch.ts";
 import { workflows } from "./workflows.ts";
 
@@ -11,7 +11,7 @@ export class WatchedCore extends SiteCore {
   readonly #watch: Watch;
 
   constructor(sql: Sql, watch: Watch) {
-    super(sql, { sha256, workflows });
+    super(sql, { sha256, verify: verifyEd25519, workflows });
     this.#watch = watch;
     watch.attach(sql);
   }

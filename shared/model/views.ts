@@ -91,8 +91,26 @@ export const PlanView = z.object({
   job: z.string().nullable(),
   /** What it takes, counted. */
   impact: z.object({ targets: z.number(), steps: z.number(), bytesToWrite: z.number(), racks: z.array(z.string()) }),
-  /** Who has approved it so far. */
-  approvals: z.array(z.object({ person: z.string(), at: z.number() })),
+  /** Who has approved it so far, and whether that counts: not once it has expired or its key was revoked. */
+  approvals: z.array(
+    z.object({
+      person: z.string(),
+      at: z.number(),
+      expiresAt: z.number().nullable().default(null),
+      counts: z.boolean().default(true),
+    }),
+  ),
+  /** What it needs before it can be applied, each with the code by which it is refused until then (G4, T5). */
+  approvalsNeeded: z
+    .array(
+      z.object({
+        code: z.enum(["approval_missing", "cap_needs_approval"]),
+        people: z.number(),
+        given: z.number(),
+        text: z.string(),
+      }),
+    )
+    .default([]),
   /** Guards that were asked, and their answers now. */
   guards: z.array(Verdict),
 });

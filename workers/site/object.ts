@@ -14,7 +14,7 @@ import { workflows } from "../workflows/index.ts";
 import { verifyAgentToken } from "./agent-token.ts";
 import type { AgentPresence, CommandKind, Commands, Queries, QueryKind } from "./core/commands.ts";
 import { SiteCore } from "./core/core.ts";
-import { platformRandom, sha256 } from "./platform.ts";
+import { platformRandom, sha256, verifyEd25519 } from "./platform.ts";
 import type { SiteRpc } from "./rpc.ts";
 import { SiteShell } from "./shell.ts";
 import { close, Sockets } from "./sockets.ts";
@@ -35,7 +35,7 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     const sql = new StorageSql(ctx.storage);
     const sockets = new Sockets(ctx);
     this.#sockets = sockets;
-    this.#shell = new SiteShell(new SiteCore(sql, { sha256, workflows }), {
+    this.#shell = new SiteShell(new SiteCore(sql, { sha256, verify: verifyEd25519, workflows }), {
       now: () => Date.now(),
       random: platformRandom,
       setAlarm(at) {

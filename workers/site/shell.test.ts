@@ -4,6 +4,7 @@ import { workflows } from "../workflows/index.ts";
 import { SiteCore } from "./core/core.ts";
 import { SITE, sha256, siteOf } from "./core/test-world.ts";
 import { NodeSql } from "./node-sql.ts";
+import { verifyEd25519 } from "./platform.ts";
 import { SiteShell } from "./shell.ts";
 
 function bench() {
@@ -17,7 +18,7 @@ function bench() {
     forgets: 0,
   };
   const sql = new NodeSql();
-  const shell = new SiteShell(new SiteCore(sql, { sha256, workflows }), {
+  const shell = new SiteShell(new SiteCore(sql, { sha256, verify: verifyEd25519, workflows }), {
     now: () => at.now,
     random: seeded(1),
     setAlarm: (t) => at.alarms.push(t),

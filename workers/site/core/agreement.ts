@@ -104,6 +104,9 @@ const questions: readonly string[] = [
   `SELECT 'job ' || j.id || ' is of another plan than ' || p.id FROM job j JOIN plan p ON p.id = j.plan
      WHERE p.hash <> j.plan_hash OR p.job IS NOT j.id`,
   `SELECT 'plan ' || p.id || ' was used by ' || p.job || ', which is of ' || j.plan FROM plan p JOIN job j ON j.id = p.job WHERE j.plan <> p.id`,
+  `SELECT 'an approval of ' || a.plan || ' is of another hash or site' FROM approval a JOIN plan p ON p.id = a.plan
+     WHERE json_extract(a.statement, '$.hash') <> p.hash
+       OR json_extract(a.statement, '$.site') <> (SELECT json_extract(value, '$.id') FROM meta WHERE key = 'site')`,
   // A watcher goes on from a number, and the newest one is the job's version.
   `SELECT 'an event of ' || job || ' is missing' FROM event GROUP BY job HAVING min(seq) <> 1 OR max(seq) <> count(*)`,
   `SELECT 'job ' || id || ' has no event' FROM job WHERE id NOT IN (SELECT job FROM event)`,

@@ -3,6 +3,7 @@ import { seeded } from "../../../shared/seeded.ts";
 import type { Sql, SqlValue } from "../../../shared/sql.ts";
 import { workflows } from "../../workflows/index.ts";
 import { NodeSql } from "../node-sql.ts";
+import { verifyEd25519 } from "../platform.ts";
 import type { CommandKind, Commands } from "./commands.ts";
 import { SiteCore } from "./core.ts";
 import { sha256, World } from "./test-world.ts";
@@ -89,7 +90,7 @@ it.each(cases.map((c) => [c.kind, c] as const))(
       const input = prepare(w);
       const before = dump(w);
       const sql = new Failing(w.sql);
-      const core = new SiteCore(sql, { sha256, workflows });
+      const core = new SiteCore(sql, { sha256, verify: verifyEd25519, workflows });
       const run = () => core.apply({ now: w.now, random: seeded(3) }, c.kind, input);
       sql.failAt = failAt;
       let thrown: unknown;
@@ -112,6 +113,6 @@ it.each(cases.map((c) => [c.kind, c] as const))(
 
 it("opens on a database that another process has left in any state", () => {
   const sql = new NodeSql();
-  new SiteCore(sql, { sha256, workflows });
-  expect(() => new SiteCore(sql, { sha256, workflows })).not.toThrow();
+  new SiteCore(sql, { sha256, verify: verifyEd25519, workflows });
+  expect(() => new SiteCore(sql, { sha256, verify: verifyEd25519, workflows })).not.toThrow();
 });

@@ -5,6 +5,7 @@
  */
 import type { Millis, Random } from "../../../shared/deps.ts";
 import type { Outcome } from "../../../shared/errors.ts";
+import type { Approval, ApprovedPlan, Approver } from "../../../shared/model/approval.ts";
 import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
 import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
@@ -28,6 +29,8 @@ import type { SqlValue } from "../../../shared/sql.ts";
 
 /** Who asks, for the record: `token:ci` or `agent:ams01-a`. */
 export type Actor = string;
+/** The human being whose token it is, where it is one person's. */
+type Person = string | undefined;
 
 export interface PageIn {
   limit: number;
@@ -58,19 +61,27 @@ export interface Commands {
     out: { policy: PolicyView; created: boolean };
   };
   "plan.create": {
-    in: { workflow: string; targets: string[]; params: Record<string, unknown>; actor: Actor };
+    in: { workflow: string; targets: string[]; params: Record<string, unknown>; actor: Actor; person?: Person };
     out: PlanView;
   };
   /** J1: durable when it returns. `created` is false when the key had been used with this body. */
   "job.create": {
-    in: { key: string; body: string; actor: Actor; priority?: number | undefined } & (
-      | { plan: string; hash: string }
+    in: { key: string; body: string; actor: Actor; person?: Person; priority?: number | undefined } & (
+      | { plan: string; hash: string; approvers?: readonly Approver[] | undefined }
       | { workflow: string; targets: string[]; params: Record<string, unknown> }
     );
     out: { job: JobView; created: boolean };
   };
-  /** One person's approval of this very plan (G4). The same person twice counts once; the requester never counts. */
-  "plan.approve": { in: { plan: string; hash: string; actor: Actor }; out: PlanView };
+  /** One person's signed approval of this very plan, judged by the fleet's list of approvers (G4). */
+  "plan.approve": {
+    in: { plan: string; approval: Approval; actor: Actor; person?: Person; approvers: readonly Approver[] };
+    out: PlanView;
+  };
+  /** Takes a person's approval back, until the plan is used. */
+  "plan.unapprove": {
+    in: { plan: string; person: string; actor: Actor; approvers: readonly Approver[] };
+    out: PlanView;
+  };
   /** Nothing new starts; what is at work is let to its end (J6). Again while it is paused: changes nothing. */
   "job.pause": { in: { job: string; actor: Actor; reason: string }; out: JobView };
   "job.resume": { in: { job: string; actor: Actor }; out: JobView };
@@ -156,7 +167,9 @@ export interface Queries {
   assets: { in: PageIn; out: Page<AssetView> };
   asset: { in: { asset: string }; out: AssetView };
   /** With its first steps only, if there are very many: `plan.steps` tells the others. */
-  plan: { in: { plan: string }; out: PlanView };
+  plan: { in: { plan: string; approvers?: readonly Approver[] | undefined }; out: PlanView };
+  /** The whole plan and all that was signed for it, for an agent to judge by itself (G4). */
+  "plan.approved": { in: { plan: string }; out: ApprovedPlan };
   /** Steps of the plan with n > after. */
   "plan.steps": { in: { plan: string; after: number; limit: number }; out: PlanStep[] };
   jobs: { in: PageIn & { state?: JobState | undefined }; out: Page<JobSummary> };

@@ -6,11 +6,11 @@
 import type { Millis } from "../../../shared/deps.ts";
 import { type Outcome, ok, refuse, TurnupError } from "../../../shared/errors.ts";
 import type { JobView } from "../../../shared/model/job.ts";
-import type { AssetView, DeviceView, Page } from "../../../shared/model/views.ts";
+import type { AssetView, DeviceView, Page, PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { allSilent } from "./agent-rows.ts";
 import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
-import { approve } from "./approvals.ts";
+import { approve, type Judge, unapprove } from "./approvals.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
 import { heedClock, newestOf, wasSetBack } from "./clock.ts";
 import type { Applied, CommandKind, Commands, Now, PageIn, Queries, QueryKind } from "./commands.ts";
@@ -27,7 +27,7 @@ import { readLedger } from "./ledger.ts";
 import { noteRows, readMeter } from "./meter.ts";
 import { delivered, dropped, dropsFirst, failed, nextEntries, outboxDueAt, outboxState, rebuild } from "./outbox.ts";
 import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
-import { makePlan, planSteps, planView } from "./plans.ts";
+import { approvedPlan, makePlan, planSteps, planView } from "./plans.ts";
 import { applyPolicy, policyHistory, policyView } from "./policy.ts";
 import { ProgressBoard } from "./progress.ts";
 import { release } from "./release.ts";
@@ -49,6 +49,7 @@ interface Asked {
   board: ProgressBoard;
   site: SiteRecord;
   workflows: CoreDeps["workflows"];
+  verify: CoreDeps["verify"];
 }
 
 export class SiteCore {
@@ -95,7 +96,7 @@ export class SiteCore {
     if (!site) return refuse("site_unknown", "This site has not been created.");
     const problem = barred(this.#sql, kind);
     if (problem) return { ok: false, problem };
-    return answers[kind]({ sql: this.#sql, now, board: this.#board, site, workflows: this.#deps.workflows }, input);
+    return answers[kind]({ sql: this.#sql, now, board: this.#board, site, ...this.#deps }, input);
   }
 
   /** When the core wants `tick`, or null while nothing is open. May lie in the past: then at once. */
@@ -124,18 +125,25 @@ function onJob<I extends { job: string }>(act: (tx: Tx, input: I) => void) {
   };
 }
 
+const shownPlan = (tx: Tx, id: string, approvers?: Judge["approvers"]): PlanView =>
+  value(planView({ sql: tx.sql, now: tx.now, verify: tx.deps.verify, approvers }, id));
+
 const handlers: Handlers = {
   "site.create": createSite,
   "site.import": importSite,
   "policy.apply": applyPolicy,
-  "plan.create": (tx, { actor, ...intent }) => value(planView(tx.sql, makePlan(tx, intent, actor).id, tx.now)),
+  "plan.create": (tx, { actor, person, ...intent }) => shownPlan(tx, makePlan(tx, intent, actor, person).id),
   "job.create": (tx, input, board) => {
     const { job, created } = createJob(tx, input);
     return { job: value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, job)), created };
   },
   "plan.approve": (tx, input) => {
     approve(tx, input);
-    return value(planView(tx.sql, input.plan, tx.now));
+    return shownPlan(tx, input.plan, input.approvers);
+  },
+  "plan.unapprove": (tx, input) => {
+    unapprove(tx, input);
+    return shownPlan(tx, input.plan, input.approvers);
   },
   "job.pause": onJob(pauseJob),
   "job.resume": onJob(resumeJob),
@@ -205,7 +213,8 @@ const answers: Answers = {
     const row = assetById(sql, asset);
     return row ? ok(assetView(sql, site.id, row)) : refuse("not_found", `${site.name} has no asset ${asset}.`);
   },
-  plan: ({ sql, now }, { plan }) => planView(sql, plan, now),
+  plan: (at, { plan, approvers }) => planView({ ...at, approvers }, plan),
+  "plan.approved": ({ sql }, { plan }) => approvedPlan(sql, plan),
   jobs: ({ sql, site }, input) => jobPage(sql, site, input),
   job: (at, { job, agents }) => jobView({ ...at, silent: allSilent(agents, at.now) }, at.site, job),
   "job.version": ({ sql }, { job }) =>

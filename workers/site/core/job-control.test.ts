@@ -280,9 +280,7 @@ it("[J7][T2][T5] never leaves out what a later step rests on, acts, or moves the
     `${one} has no step paint in ${job}: it has 1 identify, 2 inventory, 3 arm-netboot, 4 boot-override, 5 power-on, 6 in-ram, 7 inventory-inside, 8 prove-blank, 9 write-image, 10 boot-disk, 11 first-boot, 12 acceptance.`,
   ]);
   w.do("job.cancel", { job, actor, reason: "" });
-  const { plan, hash } = w.do("plan.create", { workflow: "test.wipe", targets: [one], params: {}, actor });
-  w.do("plan.approve", { plan: plan.id, hash, actor: "user:ann" });
-  const wiping = w.do("job.create", { key: "w", body: "w", actor, plan: plan.id, hash }).job.id;
+  const wiping = w.startApproved("test.wipe", [one]);
   expect(skip("identify", wiping)).toMatchObject({
     problem: { detail: "identify proves identity, and a later step that writes rests on it." },
   });
@@ -292,9 +290,7 @@ describe("a step whose proof another machine's writing rests on", () => {
   const two = [one, "srv00001"];
   function approved(): { w: World; job: string } {
     const w = new World(2, { workflows: [across] });
-    const { plan, hash } = w.do("plan.create", { workflow: "test.across", targets: two, params: {}, actor });
-    w.do("plan.approve", { plan: plan.id, hash, actor: "user:ann" });
-    return { w, job: w.do("job.create", { key: "a", body: "a", actor, plan: plan.id, hash }).job.id };
+    return { w, job: w.startApproved("test.across", two) };
   }
   const skip = ({ w, job }: { w: World; job: string }, step: string) =>
     w.refusal("job.skip", { job, device: one, step, reason: "", actor });

@@ -2,9 +2,10 @@
 import { canonicalJson } from "../../../shared/canonical.ts";
 import { type Failure, isFinal, PRIORITY_DEFAULT, PRIORITY_MAX } from "../../../shared/model/job.ts";
 import type { Plan } from "../../../shared/model/plan.ts";
-import { approvalMissing } from "./approvals.ts";
+import { approvalsOf } from "./approvals.ts";
 import { setCancelled } from "./cancelled.ts";
 import type { Commands } from "./commands.ts";
+import { approvalMissing } from "./guards/approval.ts";
 import { jobRow } from "./job-views.ts";
 import { JOB_LIMIT_MS } from "./limits.ts";
 import { heldAnew } from "./moves.ts";
@@ -28,7 +29,14 @@ export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: s
       tx.fail("idempotency_key_reused", `The key ${input.key} made ${used.job} from another body.`);
     return { job: used.job, created: false };
   }
-  const plan = "plan" in input ? currentPlan(tx, input.plan, input.hash) : makePlan(tx, input, input.actor);
+  const plan =
+    "plan" in input ? currentPlan(tx, input.plan, input.hash) : makePlan(tx, input, input.actor, input.person);
+  // J7, G4
+  const approvers = "plan" in input ? (input.approvers ?? []) : [];
+  const row = { hash: planRow(tx.sql, plan.id)?.hash ?? "", job: null };
+  const judge = { sql: tx.sql, now: tx.now, verify: tx.deps.verify, approvers };
+  const missing = approvalMissing(plan, approvalsOf(judge, plan, row));
+  if (missing) tx.fail(missing.code, `Waits for ${missing.text}.`);
   const job = admit(tx, plan, input.actor, input.priority ?? PRIORITY_DEFAULT);
   tx.sql.run(
     "INSERT INTO idempotency (actor, key, body_hash, job) VALUES (?, ?, ?, ?)",
@@ -72,9 +80,6 @@ export function takeLocks(tx: Tx, job: string, targets: readonly { device: strin
 
 /** Takes all locks or none, and lays the plan out as rows (J5). Steps without needs are ready at once. */
 function admit(tx: Tx, plan: Plan, actor: string, priority: number): string {
-  // J7, G4
-  const missing = approvalMissing(tx.sql, plan);
-  if (missing !== undefined) tx.fail("approval_missing", `Waits for ${missing}.`);
   const job = tx.id("job");
   takeLocks(tx, job, plan.targets);
   const seq = 1 + (tx.sql.get<{ seq: number | null }>("SELECT max(seq) AS seq FROM job INDEXED BY job_seq")?.seq ?? 0);

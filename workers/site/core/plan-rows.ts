@@ -10,6 +10,7 @@ export interface PlanRow {
   expires_at: number;
   job: string | null;
   approvals: number;
+  outlived: number;
 }
 export const planRow = (sql: Sql, id: string) => sql.get<PlanRow>("SELECT * FROM plan WHERE id = ?", id);
 
@@ -27,5 +28,7 @@ export function reviewedPlan(tx: Tx, id: string, hash: string): Plan {
   if (row.hash !== hash) tx.fail("plan_stale", `The plan ${id} has the hash ${row.hash}, not ${hash}.`);
   if (row.job !== null) tx.fail("plan_used", `The plan ${id} was used by ${row.job}.`);
   if (row.expires_at <= tx.now) tx.fail("plan_expired", `The plan ${id} expired.`);
+  if (row.outlived === 1)
+    tx.fail("plan_stale", `The plan ${id} is older than the site's restore: it may have run after the export.`);
   return plan;
 }

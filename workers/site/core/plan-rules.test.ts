@@ -1,6 +1,7 @@
 import { expect, it } from "vitest";
 import { planHash } from "../../../shared/model/plan.ts";
 import type { Workflow } from "../../workflows/workflow.ts";
+import { verifyEd25519 } from "../platform.ts";
 import { SiteCore } from "./core.ts";
 import { rack, wipe } from "./test-workflows.ts";
 import { sha256, siteOf, World } from "./test-world.ts";
@@ -13,7 +14,7 @@ it("[J5] new code that plans otherwise does not change a job that was accepted",
   const before = w.sql.all("SELECT n, body FROM step");
   // The next release: the same name, and other steps.
   const next: Workflow = { ...wipe(1), name: "test.rack" };
-  w.core = new SiteCore(w.sql, { sha256, workflows: new Map([[next.name, next]]) });
+  w.core = new SiteCore(w.sql, { sha256, verify: verifyEd25519, workflows: new Map([[next.name, next]]) });
   w.work();
   expect(w.ask("job", { job }).state).toBe("succeeded");
   expect(w.sql.all("SELECT n, body FROM step")).toEqual(before);
@@ -22,7 +23,7 @@ it("[J5] new code that plans otherwise does not change a job that was accepted",
 it("[J5] a job whose workflow the next release no longer has goes on to its end, and so does a retry of it", () => {
   const w = new World(1, { workflows: [rack] });
   const job = w.start("test.rack", ["srv00000"]);
-  w.core = new SiteCore(w.sql, { sha256, workflows: new Map() });
+  w.core = new SiteCore(w.sql, { sha256, verify: verifyEd25519, workflows: new Map() });
   w.work(({ name }) =>
     name === "close" ? { outcome: "failed", failure: { code: "acceptance_failed", detail: "" } } : {},
   );
@@ -34,12 +35,13 @@ it("[J5] a job whose workflow the next release no longer has goes on to its end,
 
 it("[J9] the mode stands in the plan and in its hash, and every lease carries it, whatever the machine looks like", () => {
   const w = new World(2, { workflows: [wipe(1)] });
-  const { plan, hash } = w.do("plan.create", { workflow: "test.wipe", targets: ["srv00000"], params: {}, actor });
+  const view = w.do("plan.create", { workflow: "test.wipe", targets: ["srv00000"], params: {}, actor });
+  const { plan, hash } = view;
   expect(plan.mode).toBe("reinstall");
   expect(planHash({ ...plan, mode: "keep-data" }, sha256)).not.toBe(hash);
   expect(planHash(plan, sha256)).toBe(hash);
-  w.do("plan.approve", { plan: plan.id, hash, actor: "user:ann" });
-  w.do("job.create", { key: "k", body: "b", actor, plan: plan.id, hash });
+  w.do("plan.approve", w.approval(view, "ann"));
+  w.do("job.create", { key: "k", body: "b", actor, plan: plan.id, hash, approvers: w.approvers });
   w.start("server.install", ["srv00001"]);
   const modes = w.sync().leases.map((l) => [l.target.name, l.mode]);
   expect(modes.sort()).toEqual([

@@ -1,13 +1,14 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
-import { leastApprovals } from "../../../shared/model/approval.ts";
+import { type ApprovedPlan, leastApprovals } from "../../../shared/model/approval.ts";
 import { type Plan, type PlanStep, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
 import { pointerTo } from "../../../shared/model/site-file/faults.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
 import { MAX_TARGETS, type PlanDevice, type Workflow } from "../../workflows/workflow.ts";
-import { approvalsOf } from "./approvals.ts";
+import { approvalsOf, type Judge, signedApprovals } from "./approvals.ts";
+import { approvalsNeeded } from "./guards/approval.ts";
 import { planVerdicts } from "./guards/index.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
 import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
@@ -24,7 +25,7 @@ interface Intent {
 }
 
 /** Builds the plan of an intent and stores it. Refuses what could not start now for reasons that waiting does not mend. */
-export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
+export function makePlan(tx: Tx, intent: Intent, actor: string, person?: string): Plan {
   const workflow = tx.deps.workflows.get(intent.workflow);
   if (!workflow)
     return tx.fail(
@@ -54,7 +55,7 @@ export function makePlan(tx: Tx, intent: Intent, actor: string): Plan {
     params: intent.params,
   });
   if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
-  const plan = withApprovals(built.value);
+  const plan = { ...withApprovals(built.value), ...(person !== undefined && { requesterPerson: person }) };
   mustHold(tx, plan);
   writeText(tx.sql, plan.id, JSON.stringify(plan));
   tx.sql.run(
@@ -139,10 +140,21 @@ export function planSteps(sql: Sql, id: string, after: number, limit: number): O
   return plan ? ok(plan.steps.slice(after + 1, after + 1 + limit)) : refuse("plan_unknown", `There is no plan ${id}.`);
 }
 
-export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
+/** A whole plan with its approvals goes to an agent in one message, so not one of very many steps: nobody can approve those. */
+export function approvedPlan(sql: Sql, id: string): Outcome<ApprovedPlan> {
+  const plan = readPlan(sql, id);
+  if (!plan) return refuse("plan_unknown", `There is no plan ${id}.`);
+  if (plan.steps.length > STEPS_SHOWN)
+    return refuse("too_many_targets", `The plan ${id} has ${plan.steps.length} steps, too many to be approved.`);
+  return ok({ plan, approvals: signedApprovals(sql, id) });
+}
+
+export function planView(by: Judge, id: string): Outcome<PlanView> {
+  const { sql, now } = by;
   const row = planRow(sql, id);
   const plan = readPlan(sql, id);
   if (!row || !plan) return refuse("plan_unknown", `There is no plan ${id}.`);
+  const approvals = approvalsOf(by, plan, row);
   const racks = new Set<string>();
   for (const { device } of plan.targets) {
     const found = deviceById(sql, device);
@@ -159,8 +171,9 @@ export function planView(sql: Sql, id: string, now: number): Outcome<PlanView> {
       bytesToWrite: plan.steps.reduce((sum, s) => sum + bytesOf(s.params), 0),
       racks: [...racks].sort(),
     },
-    approvals: approvalsOf(sql, id),
-    guards: planVerdicts(sql, plan, now),
+    approvals,
+    approvalsNeeded: approvalsNeeded(plan, approvals),
+    guards: planVerdicts(sql, plan, now, approvals),
   });
 }
 

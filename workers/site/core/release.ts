@@ -49,6 +49,8 @@ export function release(
     );
 
   tx.sql.run("DELETE FROM meta WHERE key = 'hold'");
+  // G4: an approval is used once, and nobody here knows whether that was after the export.
+  tx.sql.run("UPDATE plan SET outlived = 1 WHERE job IS NULL AND approvals > 0");
   writeMeta(tx.sql, "epoch", highestEpoch(tx) + EPOCH_MARGIN);
   const resolved = resolve(tx);
   const unread = holdBackUnknown(tx);

@@ -4,6 +4,7 @@
  * agree with each other is told when all are in (agreement.ts).
  */
 import { z } from "zod";
+import { ApprovalStatement, KeyX, Signature } from "../../../shared/model/approval.ts";
 import { checks, Finding } from "../../../shared/model/finding.ts";
 import { eventKinds, Failure, isFinal, JobState, Priority, StepState, TargetState } from "../../../shared/model/job.ts";
 import { assetStates, deviceStates, mediumStates } from "../../../shared/model/lifecycle.ts";
@@ -83,7 +84,24 @@ export const rowRules: Readonly<Record<string, Rules>> = {
     row_version: count,
     quiet_since: moment.nullable(),
   }),
-  approval: table({ plan: text, person: text, at: moment }),
+  approval: table(
+    {
+      plan: text,
+      person: text,
+      at: moment,
+      statement: json(ApprovalStatement).nullable(),
+      key: KeyX.nullable(),
+      signature: Signature.nullable(),
+    },
+    (r) => {
+      if (r.statement === undefined) return undefined;
+      if ((r.statement === null) !== (r.key === null) || (r.key === null) !== (r.signature === null))
+        return "it lacks a part of what was signed";
+      if (r.statement && (r.statement.plan !== r.plan || r.statement.person !== r.person))
+        return `its statement is of ${r.statement.person} over ${r.statement.plan}`;
+      return undefined;
+    },
+  ),
   asset: table(
     {
       id: text,
@@ -228,6 +246,7 @@ export const rowRules: Readonly<Record<string, Rules>> = {
     expires_at: moment,
     job: text.nullable(),
     approvals: Plan.shape.approvals,
+    outlived: flag,
   }),
   policy: table({ version: z.number().int().min(1), at: moment, actor: text, reason: text, text, sha: hash }),
   step: table(

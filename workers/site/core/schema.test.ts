@@ -26,6 +26,7 @@ const SHIPPED = [
   "6a8d1af973597f71840e106472aea510",
   "456d9dff782966a9d4dbccf0a24e9b0e",
   "6d94b536cb801d618e86b06bf3af526e",
+  "c5a4556f1523e75e71e14771279b6d53",
 ];
 
 /** What a step fills a new column of old rows with, found once more from the rows themselves. */
@@ -43,6 +44,10 @@ const FILLED: Record<string, (row: SqlRow, of: Past) => SqlValue> = {
   "step.disruptive": () => 0,
   "step.rank": (step, of) => of.rankOf(step.job),
   "job.seq": (job, of) => of.seqOf(job.id),
+  "approval.statement": () => null,
+  "approval.key": () => null,
+  "approval.signature": () => null,
+  "plan.outlived": () => 0,
 };
 /** Columns that a later step writes anew in every row, by the version that it makes. */
 const REWRITTEN: Record<string, number> = { "step.rank": 8 };

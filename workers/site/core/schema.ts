@@ -141,6 +141,14 @@ export const migrations: readonly string[][] = [
        version INTEGER PRIMARY KEY, at INTEGER NOT NULL, actor TEXT NOT NULL, reason TEXT NOT NULL, text TEXT NOT NULL,
        sha TEXT NOT NULL) STRICT`,
   ],
+  [
+    // G4: what was signed, whole. What was given before approvals were signed has none of it, and counts no more.
+    "ALTER TABLE approval ADD COLUMN statement TEXT",
+    "ALTER TABLE approval ADD COLUMN key TEXT",
+    "ALTER TABLE approval ADD COLUMN signature TEXT",
+    // G4: it was not used when the site was exported, and may have been before it was restored.
+    "ALTER TABLE plan ADD COLUMN outlived INTEGER NOT NULL DEFAULT 0",
+  ],
 ];
 
 export const newestSchema = migrations.length;

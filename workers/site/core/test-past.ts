@@ -47,13 +47,13 @@ async function branches(w: World): Promise<void> {
   w.start("test.rack", names(8, 9));
   const job = w.start("server.install", names(10), { priority: 7 });
   w.do("job.pause", { job, actor: "token:t", reason: "the power is tested" });
-  const { plan, hash } = w.do("plan.create", {
+  const view = w.do("plan.create", {
     workflow: "test.wipe",
     targets: names(11),
     params: {},
     actor: "token:t",
   });
-  w.do("plan.approve", { plan: plan.id, hash, actor: "token:other" });
+  w.do("plan.approve", w.approval(view, "ann"));
 }
 
 /** A policy in two versions. */

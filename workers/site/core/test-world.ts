@@ -1,7 +1,15 @@
 /** A site's core on `node:sqlite` with a clock that tests turn and an agent that answers as they say. */
 import { createHash } from "node:crypto";
 import { TurnupError } from "../../../shared/errors.ts";
+import {
+  type ApprovalStatement,
+  type Approver,
+  type SigningKey,
+  signApproval,
+} from "../../../shared/model/approval.ts";
 import type { ResolvedDevice, ResolvedSite } from "../../../shared/model/site.ts";
+import { newTestKey } from "../../../shared/model/test-keys.ts";
+import type { PlanView } from "../../../shared/model/views.ts";
 import {
   AGENT_PROTOCOL,
   type Lease,
@@ -13,6 +21,7 @@ import { seeded } from "../../../shared/seeded.ts";
 import { workflows as shipped } from "../../workflows/index.ts";
 import type { Workflow } from "../../workflows/workflow.ts";
 import { NodeSql } from "../node-sql.ts";
+import { verifyEd25519 } from "../platform.ts";
 import type { CommandKind, Commands, Effect, OutboxEntry, Queries, QueryKind } from "./commands.ts";
 import { SiteCore } from "./core.ts";
 import { resultOf } from "./test-results.ts";
@@ -73,6 +82,14 @@ export function siteOf(servers: number): ResolvedSite {
   };
 }
 
+const keys = new Map<string, SigningKey>();
+/** The key that this person has in all tests of a file. */
+function testKeyOf(person: string): SigningKey {
+  const key = keys.get(person) ?? newTestKey();
+  keys.set(person, key);
+  return key;
+}
+
 export type Answer = (lease: Lease) => Partial<Report> | undefined;
 
 export class World {
@@ -107,7 +124,7 @@ export class World {
   }
 
   #open(): SiteCore {
-    return new SiteCore(this.sql, { sha256, workflows: this.#workflows });
+    return new SiteCore(this.sql, { sha256, verify: verifyEd25519, workflows: this.#workflows });
   }
   /** Forgets everything that is in memory only, as an eviction does. */
   evict(): void {
@@ -165,6 +182,37 @@ export class World {
       tokenHash: `hash-${name}`,
       request: { v: AGENT_PROTOCOL, token: "-", name, publicKey: { kty: "OKP", crv: "Ed25519", x }, version: "1" },
     }).agent;
+  }
+
+  /** The fleet's approvers: whoever signs in a test, each with a key of their own. */
+  readonly approvers: Approver[] = [];
+  /** What this person signs of a plan; `over` changes what is said before it is signed. */
+  signed(
+    { plan, hash }: Pick<PlanView, "plan" | "hash">,
+    person: string,
+    over: Partial<ApprovalStatement> = {},
+    key = testKeyOf(person),
+  ) {
+    if (!this.approvers.some((a) => a.key === key.x)) this.approvers.push({ key: key.x, person });
+    const { id, site, expiresAt } = plan;
+    const said = { v: 1, kind: "turnup/approval", plan: id, hash, site, person, at: this.now, expiresAt } as const;
+    return signApproval({ ...said, ...over }, key);
+  }
+  /** The input of an approval by these people's tokens. */
+  approval(view: Pick<PlanView, "plan" | "hash">, person: string, over: Partial<ApprovalStatement> = {}) {
+    const approval = this.signed(view, person, over);
+    return { plan: view.plan.id, approval, actor: `token:${person}`, approvers: this.approvers };
+  }
+  /** A job of a plan that was made and approved by so many people as it asks for; its id. */
+  startApproved(workflow: string, targets: string[]): string {
+    const actor = "token:t";
+    const view = this.do("plan.create", { workflow, targets, params: {}, actor });
+    for (const person of ["ann", "bob"].slice(0, view.plan.approvals))
+      this.do("plan.approve", this.approval(view, person));
+    const { hash } = view;
+    const key = `${workflow} ${hash}`;
+    const made = { key, body: hash, actor, plan: view.plan.id, hash, approvers: this.approvers };
+    return this.do("job.create", made).job.id;
   }
 
   install(targets: string[], key = "k1"): string {

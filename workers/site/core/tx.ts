@@ -1,6 +1,7 @@
 import type { Millis, Random, Sha256 } from "../../../shared/deps.ts";
 import { type Fault, TurnupError } from "../../../shared/errors.ts";
 import { type IdKind, newId } from "../../../shared/ids.ts";
+import type { VerifySignature } from "../../../shared/model/approval.ts";
 import type { JobEvent } from "../../../shared/model/job.ts";
 import type { SiteView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
@@ -10,6 +11,8 @@ import type { Effect, OutboxKind } from "./commands.ts";
 /** What a core is made with. Everything else comes with each command. */
 export interface CoreDeps {
   sha256: Sha256;
+  /** Ed25519, for approvals (G4). */
+  verify: VerifySignature;
   workflows: ReadonlyMap<string, Workflow>;
 }
 

@@ -51,13 +51,18 @@ it("[L7] a held target refuses the plan, and names its holder", () => {
 });
 
 it("[G4] a plan says how many people are missing, and who has approved", () => {
-  const plan = { plan: "pln_1", needed: 2 };
-  expect(approval({ ...plan, given: ["ann"] })).toMatchObject({
+  const plan = { id: "pln_1", approvals: 2, targets: [], steps: [] };
+  const ann = { person: "ann", counts: true };
+  const bob = { person: "bob", counts: true };
+  expect(approval(plan, [ann])).toMatchObject({
     ...{ verdict: "wait", code: "approval_missing" },
     text: "1 more person to approve the plan pln_1; approved by ann",
   });
-  expect(approval({ ...plan, given: ["ann", "bob"] }).verdict).toBe("pass");
-  expect(approval({ ...plan, needed: 0, given: [] }).verdict).toBe("pass");
+  expect(approval(plan, [ann, { ...bob, counts: false }]).text).toBe(
+    "1 more person to approve the plan pln_1; approved by ann; no longer counts: bob",
+  );
+  expect(approval(plan, [ann, bob]).verdict).toBe("pass");
+  expect(approval({ ...plan, approvals: 0 }, []).verdict).toBe("pass");
 });
 
 it("[G5] a place is full in all, for disruptive steps, and for one action", () => {
@@ -78,7 +83,7 @@ it("every verdict that does not pass has a code of the catalog, and says until w
     killSwitch(world({ frozen: true })),
     restoreHold(world({}, { restored: "an admin" })),
     locks({ target: "a", job: "b" }),
-    approval({ plan: "p", needed: 1, given: [] }),
+    approval({ id: "p", approvals: 1, targets: [], steps: [] }, []),
     new Places({ ...caps, steps: 0 }, []).full({ action: "a", disruptive: 0 }),
   ].filter((verdict) => verdict !== undefined);
   for (const { code, until, verdict } of all)

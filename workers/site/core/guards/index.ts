@@ -2,8 +2,8 @@
 import type { Millis } from "../../../../shared/deps.ts";
 import type { Verdict } from "../../../../shared/model/guard.ts";
 import type { Plan } from "../../../../shared/model/plan.ts";
+import type { PlanView } from "../../../../shared/model/views.ts";
 import type { Sql } from "../../../../shared/sql.ts";
-import { approvalsOf } from "../approvals.ts";
 import { holdWaitsFor } from "../hold.ts";
 import { permitOf } from "../permit.ts";
 import { approval } from "./approval.ts";
@@ -26,13 +26,8 @@ const siteVerdicts = (world: GuardWorld): Verdict[] => [restoreHold(world), kill
 export const siteHeldBy = (world: GuardWorld): Verdict | undefined => firstHeld(siteVerdicts(world));
 
 /** What every guard says now of a plan that nobody has started. */
-export function planVerdicts(sql: Sql, plan: Plan, now: Millis): Verdict[] {
-  const given = approvalsOf(sql, plan.id).map(({ person }) => person);
-  return [
-    locks(lockOf(sql, plan)),
-    approval({ plan: plan.id, needed: plan.approvals, given }),
-    ...siteVerdicts(guardWorld(sql, now)),
-  ];
+export function planVerdicts(sql: Sql, plan: Plan, now: Millis, given: PlanView["approvals"]): Verdict[] {
+  return [locks(lockOf(sql, plan)), approval(plan, given), ...siteVerdicts(guardWorld(sql, now))];
 }
 
 function lockOf(sql: Sql, plan: Plan): Held | undefined {
