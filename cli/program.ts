@@ -7,6 +7,7 @@ import { deviceCommands } from "./commands/devices.ts";
 import { jobControlCommands } from "./commands/job-control.ts";
 import { jobCommands } from "./commands/jobs.ts";
 import { planCommands } from "./commands/plans.ts";
+import { policyCommands } from "./commands/policy.ts";
 import { siteExportCommands } from "./commands/site-exports.ts";
 import { siteCommands } from "./commands/sites.ts";
 import type { Cli } from "./context.ts";
@@ -37,6 +38,7 @@ export async function turnup(
   const site = siteCommands(program, use);
   siteExportCommands(site, use);
   deviceTypeCommands(program, use);
+  policyCommands(program, use);
   planCommands(program, use);
   jobCommands(program, use);
   jobControlCommands(program, use);

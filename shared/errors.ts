@@ -139,6 +139,12 @@ export const errorCatalog = {
     "The site's policy would no longer fit it",
     "Apply a policy that fits the site before and after the import, then import, then apply the one for the new site.",
   ),
+  hold_would_end: spec(
+    409,
+    "The policy lacks a hold that is in force",
+    "Put the hold into the file, end it with `turnup unhold`, or apply with `--end-holds` (G7).",
+  ),
+  hold_unknown: spec(404, "There is no such hold", "`turnup policy show SITE` shows the holds."),
   device_type_unknown: spec(
     422,
     "The device type is not in the catalog",

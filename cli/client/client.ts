@@ -2,6 +2,7 @@ import { z } from "zod";
 import { AuditRun, Finding } from "../../shared/model/finding.ts";
 import { JobEvent, type JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
 import { PlanStep } from "../../shared/model/plan.ts";
+import { PolicyDiff, PolicyVersion, PolicyView } from "../../shared/model/policy.ts";
 import type { ExportHeader } from "../../shared/model/site-export.ts";
 import {
   AgentView,
@@ -105,6 +106,18 @@ export function createClient(deps: HttpDeps) {
     meter: (site: string) => http("GET", path`/v1/sites/${site}/meter`, Meter),
     ledger: async (site: string, after: number) =>
       (await http("GET", path`/v1/sites/${site}/ledger`, itemsOf(LedgerEvent), { query: { after } })).items,
+
+    policy: (site: string, version?: number) =>
+      http("GET", path`/v1/sites/${site}/policy`, PolicyView, { query: { version } }),
+    policyHistory: (site: string) => all(http, path`/v1/sites/${site}/policy/history`, PolicyVersion),
+    policyDiff: (site: string, text: string) =>
+      http("POST", path`/v1/sites/${site}/policy/diff`, PolicyDiff, { body: { text } }),
+    applyPolicy: (site: string, body: { base: number; text: string; reason: string; endHolds?: true }) =>
+      http("PUT", path`/v1/sites/${site}/policy`, z.object({ policy: PolicyView, created: z.boolean() }), { body }),
+    hold: (site: string, body: { on: string; owner?: string; reason: string; until?: string }) =>
+      http("POST", path`/v1/sites/${site}/policy/hold`, PolicyView, { body }),
+    unhold: (site: string, body: { on: string; owner?: string; reason: string }) =>
+      http("POST", path`/v1/sites/${site}/policy/unhold`, PolicyView, { body }),
 
     deviceTypeNames: async () => (await all(http, "/v1/device-types", DeviceTypeName)).map((type) => type.name),
     importDeviceTypes: (types: unknown[]) => http("POST", "/v1/device-types", DeviceTypesTaken, { body: { types } }),

@@ -211,3 +211,17 @@ export type PolicyView = z.infer<typeof PolicyView>;
 /** The same without its text, for lists. */
 export const PolicyVersion = PolicyView.omit({ text: true, floors: true });
 export type PolicyVersion = z.infer<typeof PolicyVersion>;
+
+/** What another text would change. */
+export const PolicyDiff = z.object({
+  /** The version that it was compared with; 0: there is none. */
+  base: z.number().int(),
+  /** In words, one for each change: "pool web: floor 4 → 5". */
+  changes: z.array(z.string()),
+  /** The text is the one that holds, to the letter. */
+  same: z.boolean(),
+});
+export type PolicyDiff = z.infer<typeof PolicyDiff>;
+
+/** Length of a policy's text, at most (S4). */
+export const MAX_POLICY_CHARS = 256 * 1024;

@@ -18,6 +18,7 @@ import { health } from "./health.ts";
 import { jobControl } from "./job-control.ts";
 import { jobs } from "./jobs.ts";
 import { plans } from "./plans.ts";
+import { policy } from "./policy.ts";
 import { type Api, type AppDeps, newApi } from "./route.ts";
 import { siteExports } from "./site-exports.ts";
 import { forgetSites } from "./site-lookup.ts";
@@ -48,6 +49,7 @@ export function createApp(deps: AppDeps): Api {
     sites,
     siteRecords,
     siteExports,
+    policy,
     deviceTypes,
     devices,
     assets,

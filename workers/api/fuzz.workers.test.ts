@@ -54,6 +54,9 @@ const examples: Record<string, unknown> = {
   "/v1/plans": { site: "$site", workflow: "server.install", targets: ["node-2", "node-3"] },
   "/v1/jobs": { site: "$site", workflow: "server.install", targets: ["node-2"] },
   "/v1/jobs/{job}/skip": { device: "node-1", step: "inventory", reason: "r" },
+  "/v1/sites/{site}/policy": { base: 0, text: "schema: turnup/policy/v1\nsite: fuzz\n", reason: "r" },
+  "/v1/sites/{site}/policy/hold": { on: "site", reason: "r" },
+  "/v1/sites/{site}/policy/unhold": { on: "site" },
   "/v1/restores": { header: "$header", lines: 3, sha256: "ab".repeat(32), replace: "$site" },
   "/v1/restores/lines": { restore: "$restore", from: 1, lines: ["$line"] },
   "/v1/restores/finish": { restore: "$restore" },
@@ -105,7 +108,7 @@ const examples: Record<string, unknown> = {
  */
 const siteTables = [
   ...["text_part", "device", "asset", "medium", "plan", "approval", "job", "job_target", "step", "step_need", "lock"],
-  ...["event", "ledger", "enrol_token", "agent"],
+  ...["event", "ledger", "enrol_token", "agent", "policy"],
 ];
 const fleetTables = ["token", "device_type", "site", "approver"];
 

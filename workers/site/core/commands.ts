@@ -9,7 +9,7 @@ import type { Approval, ApprovedPlan, Approver } from "../../../shared/model/app
 import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
 import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
-import type { PolicyVersion, PolicyView } from "../../../shared/model/policy.ts";
+import type { PolicyDiff, PolicyVersion, PolicyView } from "../../../shared/model/policy.ts";
 import type { ResolvedSite } from "../../../shared/model/site.ts";
 import type { ExportHeader } from "../../../shared/model/site-export.ts";
 import type {
@@ -57,9 +57,15 @@ export interface Commands {
   };
   /** A new version of the site's policy; `base` is the one that it was compared with, 0 if there was none. */
   "policy.apply": {
-    in: { base: number; text: string; reason: string; actor: Actor };
+    in: { base: number; text: string; reason: string; endHolds?: boolean | undefined; actor: Actor };
     out: { policy: PolicyView; created: boolean };
   };
+  /** G7: sets something aside, as a new version of the policy; `until` as the policy has it. */
+  "policy.hold": {
+    in: { on: string; owner: string; reason: string; until?: string | undefined; actor: Actor };
+    out: PolicyView;
+  };
+  "policy.unhold": { in: { on: string; owner?: string | undefined; reason: string; actor: Actor }; out: PolicyView };
   "plan.create": {
     in: { workflow: string; targets: string[]; params: Record<string, unknown>; actor: Actor; person?: Person };
     out: PlanView;
@@ -159,6 +165,8 @@ export interface Queries {
   "site.document": { in: Record<never, never>; out: ResolvedSite };
   /** The newest version, or the one that is named. */
   policy: { in: { version?: number | undefined }; out: PolicyView };
+  /** What applying a text would change. */
+  "policy.diff": { in: { text: string }; out: PolicyDiff };
   /** Newest first. */
   "policy.history": { in: PageIn; out: Page<PolicyVersion> };
   devices: { in: PageIn; out: Page<DeviceView> };

@@ -28,7 +28,7 @@ import { noteRows, readMeter } from "./meter.ts";
 import { delivered, dropped, dropsFirst, failed, nextEntries, outboxDueAt, outboxState, rebuild } from "./outbox.ts";
 import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { approvedPlan, makePlan, planSteps, planView } from "./plans.ts";
-import { applyPolicy, policyHistory, policyView } from "./policy.ts";
+import { applyPolicy, hold, policyDiff, policyHistory, policyView, unhold } from "./policy.ts";
 import { ProgressBoard } from "./progress.ts";
 import { release } from "./release.ts";
 import { beginRestore, checkRestore, finishRestore, loadLines } from "./restore.ts";
@@ -132,6 +132,8 @@ const handlers: Handlers = {
   "site.create": createSite,
   "site.import": importSite,
   "policy.apply": applyPolicy,
+  "policy.hold": hold,
+  "policy.unhold": unhold,
   "plan.create": (tx, { actor, person, ...intent }) => shownPlan(tx, makePlan(tx, intent, actor, person).id),
   "job.create": (tx, input, board) => {
     const { job, created } = createJob(tx, input);
@@ -200,6 +202,7 @@ const answers: Answers = {
   site: ({ sql, site }) => ok(siteView(sql, site)),
   "site.document": ({ sql }) => siteDocument(sql),
   policy: ({ sql, site, board }, { version }) => policyView(sql, site, board, version),
+  "policy.diff": (at, { text }) => policyDiff(at, text),
   "policy.history": ({ sql, site }, input) => ok(policyHistory(sql, site, input)),
   devices: ({ sql, site }, input) =>
     ok(page<DeviceRow, DeviceView>(sql, "device", "name", input, (row) => deviceView(sql, site.id, row))),

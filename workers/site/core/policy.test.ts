@@ -108,3 +108,75 @@ describe("an import after which the policy does not fit", () => {
     expect(w.ask("policy", {}).floors).toEqual([{ of: "role compute", machines: 4, least: 2 }]);
   });
 });
+
+describe("[G7] a hold", () => {
+  const on = { on: "device:srv00001", actor: "token:anna", owner: "anna", reason: "data rescue" };
+
+  it("is a new version of the policy, also where there was none, and is ended by another", () => {
+    const w = new World(3);
+    const held = w.do("policy.hold", on);
+    expect(held).toMatchObject({
+      version: 1,
+      actor: "token:anna",
+      reason: "hold of anna on device:srv00001: data rescue",
+    });
+    expect(held.text).toContain("- { on: device:srv00001, owner: anna, reason: data rescue }");
+    // A later one of the same owner takes its place.
+    w.do("policy.hold", { ...on, until: "2030-01-01T00:00:00Z" });
+    expect(w.ask("policy", {}).text.match(/device:srv00001/g)).toHaveLength(1);
+    expect(w.do("policy.unhold", { on: on.on, reason: "done", actor: "token:bo" })).toMatchObject({
+      version: 3,
+      reason: "hold on device:srv00001 ended: done",
+    });
+    expect(w.ask("policy", {}).text).not.toContain("holds");
+    expect(w.refusal("policy.unhold", { on: on.on, reason: "", actor: "token:bo" })).toBe("hold_unknown");
+  });
+
+  it("on what is not there, or of a site without a policy, is refused in words", () => {
+    const w = new World(3);
+    const problem = refused(() => w.do("policy.hold", { ...on, on: "device:srv" }));
+    expect(problem.errors?.map(({ code }) => code)).toEqual(["device_missing"]);
+    expect(w.refusal("policy.unhold", { on: "site", reason: "", actor: "token:bo" })).toBe("hold_unknown");
+  });
+
+  it("is not ended by applying a file that knows nothing of it", () => {
+    const w = new World(3);
+    apply(w, 0, floorOf(1));
+    w.do("policy.hold", on);
+    w.do("policy.hold", { ...on, on: "site", owner: "bo", until: new Date(w.now + 1_000).toISOString() });
+    const problem = refused(() => apply(w, 3, floorOf(2)));
+    expect(problem.code).toBe("hold_would_end");
+    expect(problem.detail).toContain("anna on device:srv00001 (data rescue); bo on site");
+    // What is over by itself protects nothing any more.
+    w.now += 1_000;
+    expect(refused(() => apply(w, 3, floorOf(2))).detail).not.toContain("bo on site");
+    const input = { base: 3, text: floorOf(2), reason: "", actor: "token:admin" };
+    expect(w.do("policy.apply", { ...input, endHolds: true }).policy.version).toBe(4);
+  });
+
+  it("on a device keeps it in the site's file", () => {
+    const w = new World(3);
+    w.do("policy.hold", { ...on, on: "device:srv00002" });
+    expect(w.refusal("site.import", { site: siteOf(2), actor: "token:t" })).toBe("policy_unfit");
+  });
+});
+
+describe("what another text would change", () => {
+  it("is said in words, and changes nothing", () => {
+    const w = new World(3);
+    expect(w.ask("policy.diff", { text: floorOf(1) })).toEqual({
+      base: 0,
+      changes: ["pool all: new (floor 1; roles compute)"],
+      same: false,
+    });
+    apply(w, 0, floorOf(1));
+    expect(w.ask("policy.diff", { text: floorOf(2) })).toEqual({
+      base: 1,
+      changes: ["pool all: floor 1 → 2"],
+      same: false,
+    });
+    expect(w.ask("policy.diff", { text: floorOf(1) })).toEqual({ base: 1, changes: [], same: true });
+    expect(w.ask("policy.diff", { text: `${floorOf(1)} ` })).toEqual({ base: 1, changes: [], same: false });
+    expect(refused(() => w.ask("policy.diff", { text: floorOf(4) })).code).toBe("validation_failed");
+  });
+});
