@@ -297,7 +297,17 @@ export const errorCatalog = {
   asset_in_service: spec(
     0,
     "This asset reached service through this agent",
-    "Cancel the job: no workflow reinstalls or retires a machine in service yet (T5).",
+    "Cancel the job: a machine in service is acted on only by a plan that people have approved (T5).",
+  ),
+  plan_mismatch: spec(
+    0,
+    "The lease is no row of the plan that people approved",
+    "Nothing was touched. The control plane and the approved plan differ: find out who changed which, before anything else (G4).",
+  ),
+  step_already_run: spec(
+    0,
+    "The approved step has run already",
+    "Nothing was touched. An approval is good for one run; for another one plan again (G4).",
   ),
   bom_mismatch: spec(
     0,

@@ -70,6 +70,7 @@ class TestBoot implements RamdiskHardware {
       events: {
         command: (kind, edge) => this.events.push(`${kind}.${edge}`),
         write: (edge) => this.events.push(`write.${edge}`),
+        overwrite: (edge, serial) => this.events.push(`zero.${edge} ${serial}`),
       },
       signal: this.power.signal,
     });
@@ -226,6 +227,90 @@ it("boots no drive that was not written and verified in this boot", async () => 
   expect((await agent.ended("3")).failure).toMatchObject({ code: "verify_failed" });
   expect((await agent.ended("4")).failure).toMatchObject({ code: "boot_closed" });
   expect([boot.bootEntry, boot.restarts]).toEqual([undefined, 0]);
+});
+
+const data = { medium: "med_2", serial: "DATA", sizeBytes: 2 * SIZE };
+const overwrite = (id: string, ref = data): RamdiskCommand => ({ kind: "overwrite", id, medium: ref });
+const over = (id: string): RamdiskCommand => ({ ...write(id), over: true }) as RamdiskCommand;
+
+it("[T5] writes over what is there where the agent says that people approved it, and nowhere else", async () => {
+  boot.system.plant(0, Buffer.from("XFSB")).plant(SIZE - 512, Buffer.from("EFI PART"));
+  boot.data.plant(0, Buffer.from("LUKS"));
+  agent.command(write("1"), over("2"), bootDisk("3"));
+  expect(await boot.run()).toBe("restarting");
+  expect((await agent.ended("1")).failure).toMatchObject({ code: "disk_not_blank" });
+  expect((await agent.ended("2")).result).toMatchObject({ readBackSha256: image.sha256 });
+  expect(boot.system.peek(0, bytes.length).equals(bytes)).toBe(true);
+  expect([boot.data.writes, boot.data.zeroed.length, boot.system.zeroed.length]).toEqual([0, 0, 0]);
+});
+
+it("writes zeros over a whole drive, looks at what it gives back, and does so once", async () => {
+  boot.data.plant(0, Buffer.from("LUKS")).plant(SIZE + 77, Buffer.from("deep down"));
+  void boot.run();
+  agent.command(overwrite("1"), overwrite("2"));
+  expect((await agent.ended("1")).result).toMatchObject({ serial: "DATA", bytes: 2 * SIZE, sampledBlocks: 64 });
+  expect((await agent.ended("2")).result).toEqual((await agent.ended("1")).result);
+  expect(boot.data.zeroed).toEqual([
+    { offset: 0, length: SIZE },
+    { offset: SIZE, length: SIZE },
+  ]);
+  expect(boot.data.flushes).toBe(1);
+  expect([boot.system.zeroed.length, boot.system.writes]).toEqual([0, 0]);
+});
+
+it("goes on with an overwrite where a restarted program finds it", async () => {
+  const zero = boot.data.zero.bind(boot.data);
+  let open = (): void => undefined;
+  const held = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  boot.data.zero = async (offset, length) => {
+    if (offset > 0) await held;
+    return zero(offset, length);
+  };
+  const first = boot.run();
+  agent.command(overwrite("1"));
+  await until(() => boot.data.zeroed.length === 1);
+  boot.kill();
+  open();
+  expect(await first).toBe("power-lost");
+  void boot.run();
+  await agent.ended("1");
+  expect(boot.data.zeroed.at(-1)).toEqual({ offset: SIZE, length: SIZE });
+  expect(boot.events.filter((e) => e.startsWith("zero."))).toEqual([
+    "zero.start DATA",
+    "zero.resume DATA",
+    "zero.verified DATA",
+  ]);
+});
+
+it("tells a drive that keeps what it was told to lose, and mixes no image with zeros", async () => {
+  boot.data.plant(5, Buffer.from("kept"));
+  boot.data.keepsOld = true;
+  void boot.run();
+  agent.command(overwrite("1"), overwrite("2", medium), over("3"));
+  expect((await agent.ended("1")).failure).toMatchObject({ code: "verify_failed" });
+  expect((await agent.ended("2")).state).toBe("succeeded");
+  expect((await agent.ended("3")).failure).toMatchObject({ code: "write_failed" });
+  expect(boot.writes()).toEqual([]);
+});
+
+it("[J8] boots a drive that an earlier boot has written, once it has read just that image from it", async () => {
+  agent.command(prove("1"), write("2"), bootDisk("3"));
+  expect(await boot.run()).toBe("restarting");
+  agent.forget();
+  const next = new TestBoot();
+  next.system.plant(0, boot.system.peek(0, bytes.length));
+  const other = new TestBoot();
+  other.system.plant(0, Buffer.alloc(bytes.length, 1));
+  agent.command({ ...bootDisk("4"), image } as RamdiskCommand);
+  expect(await next.run()).toBe("restarting");
+  agent.forget();
+  void other.run();
+  agent.command({ ...bootDisk("5"), image } as RamdiskCommand);
+  expect((await agent.ended("5")).failure).toMatchObject({ code: "verify_failed" });
+  expect([next.writes(), other.restarts]).toEqual([[], 0]);
+  other.kill();
 });
 
 it("tells a failing drive as such", async () => {

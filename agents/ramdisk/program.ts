@@ -1,10 +1,10 @@
 /**
  * The program that runs inside the machine being installed. It phones home with the boot's nonce, asks what to do, does
  * it and says how it went. It refuses by itself what may not be: a write without its own proof, in this boot, that the
- * drive is blank, and a second write in one boot (T5).
+ * drive is blank, or the agent's word that an approved plan names the drive; and a second write in one boot (T5).
  */
 import { setTimeout as sleep } from "node:timers/promises";
-import type { BlankProof, WriteProof } from "../../shared/actions/ramdisk.ts";
+import type { BlankProof, OverwriteProof, WriteProof } from "../../shared/actions/ramdisk.ts";
 import { type Outcome, ok, refuse } from "../../shared/errors.ts";
 import type { Image } from "../../shared/model/site.ts";
 import {
@@ -19,7 +19,8 @@ import {
 } from "../../shared/protocol/ramdisk.ts";
 import { proveBlank } from "./blank.ts";
 import { DriveError, type Medium, type RamdiskHardware, type Scratch } from "./hardware.ts";
-import { type Fetch, writeImage } from "./write-image.ts";
+import { overwrite } from "./overwrite.ts";
+import { type Fetch, holdsImage, writeImage } from "./write-image.ts";
 
 /** Waits between tries to reach the agent, ms. It may be restarting; the machine has nothing better to do. */
 const RETRY_MS = 200;
@@ -37,6 +38,8 @@ export interface RamState {
   blank: string[];
   /** The one write of this boot. */
   write?: { serial: string; image: string; offset: number; proof?: WriteProof };
+  /** Drives whose overwriting has begun in this boot, by serial. Absent in the memory of an older program. */
+  zeroed?: Record<string, { offset: number; proof?: OverwriteProof }>;
   /** Id of the command after which it restarts. */
   bootDisk?: string;
 }
@@ -45,6 +48,8 @@ export interface RamState {
 export interface RamEvents {
   command(kind: RamdiskCommand["kind"], edge: "start" | "end"): void;
   write(edge: "start" | "resume" | "verified", serial: string): void;
+  /** Zeros are written over a whole drive. */
+  overwrite(edge: "start" | "resume" | "verified", serial: string): void;
 }
 
 export interface RamdiskOptions {
@@ -80,6 +85,8 @@ class Program {
   readonly #signal: AbortSignal;
   readonly #working = new Set<Promise<void>>();
   #writing: Promise<Outcome<WriteProof>> | undefined;
+  /** By serial. */
+  readonly #zeroing = new Map<string, Promise<Outcome<OverwriteProof>>>();
 
   constructor(options: RamdiskOptions) {
     this.#o = options;
@@ -230,6 +237,8 @@ class Program {
         return this.#o.hardware.inventory().then((seen) => ok(seen));
       case "prove-blank":
         return this.#prove(command.medium);
+      case "overwrite":
+        return this.#overwrite(command);
       case "write-image":
         return this.#write(command);
       case "boot-disk":
@@ -266,10 +275,13 @@ class Program {
     medium: ref,
     image,
     url,
+    over,
   }: Extract<RamdiskCommand, { kind: "write-image" }>): Promise<Outcome<WriteProof>> {
     const { serial } = ref;
     const medium = this.#medium(ref);
     if (!medium.ok) return medium;
+    if (this.#state.zeroed?.[serial])
+      return refuse("write_failed", `This boot writes zeros over ${serial}; it takes no image.`);
     const before = this.#state.write;
     if (before && (before.serial !== serial || before.image !== image.sha256)) {
       return refuse("write_failed", `This boot has written ${before.serial} already; one boot writes once.`);
@@ -277,7 +289,7 @@ class Program {
     if (before?.proof) return ok(before.proof);
     // The same write asked for again joins the one at work.
     if (this.#writing) return this.#writing;
-    if (!this.#state.blank.includes(serial))
+    if (over !== true && !this.#state.blank.includes(serial))
       return refuse("disk_not_blank", `This boot holds no proof that ${serial} is blank; nothing is written.`);
     const write = before ?? { serial, image: image.sha256, offset: 0 };
     this.#state.write = write;
@@ -296,21 +308,66 @@ class Program {
     }
   }
 
+  async #overwrite({ medium: ref }: Extract<RamdiskCommand, { kind: "overwrite" }>): Promise<Outcome<OverwriteProof>> {
+    const { serial } = ref;
+    const medium = this.#medium(ref);
+    if (!medium.ok) return medium;
+    if (this.#state.write?.serial === serial)
+      return refuse("write_failed", `This boot has written an image to ${serial}; it is not written over.`);
+    const all = this.#state.zeroed ?? {};
+    this.#state.zeroed = all;
+    const before = all[serial];
+    if (before?.proof) return ok(before.proof);
+    // The same asked for again joins the one at work.
+    const atWork = this.#zeroing.get(serial);
+    if (atWork) return atWork;
+    const mine = before ?? { offset: 0 };
+    all[serial] = mine;
+    this.#save();
+    this.#o.events.overwrite(before ? "resume" : "start", serial);
+    const work = overwrite({
+      medium: medium.value,
+      from: mine.offset,
+      nonce: this.#o.nonce,
+      zeroed: (bytes) => {
+        mine.offset = bytes;
+        this.#save();
+      },
+      progress: this.#progressOf((c) => c.kind === "overwrite" && c.medium.serial === serial),
+      signal: this.#signal,
+    });
+    this.#zeroing.set(serial, work);
+    try {
+      const done = await work;
+      if (done.ok) {
+        this.#o.events.overwrite("verified", serial);
+        mine.proof = done.value;
+      }
+      return done;
+    } finally {
+      this.#zeroing.delete(serial);
+    }
+  }
+
+  /** Shows how far it is at all commands that this is the work of, those that joined it as well. */
+  #progressOf(of: (command: RamdiskCommand) => boolean): (percent: number) => void {
+    let toldAt = Date.now();
+    return (percent) => {
+      const ids = this.#state.open.filter(of).map((c) => c.id);
+      for (const each of this.#state.commands) if (ids.includes(each.id)) each.percent = Math.floor(percent);
+      if (Date.now() - toldAt < STATUS_MS) return;
+      toldAt = Date.now();
+      this.#tell();
+    };
+  }
+
   #stream(
     medium: Medium,
     image: Image,
     url: string,
     write: NonNullable<RamState["write"]>,
   ): Promise<Outcome<WriteProof>> {
-    let toldAt = Date.now();
-    const progress = (percent: number) => {
-      // A command that joined this write shows its progress as well.
-      const writes = this.#state.open.filter((c) => c.kind === "write-image").map((c) => c.id);
-      for (const each of this.#state.commands) if (writes.includes(each.id)) each.percent = Math.floor(percent);
-      if (Date.now() - toldAt < STATUS_MS) return;
-      toldAt = Date.now();
-      this.#tell();
-    };
+    const progress = this.#progressOf((c) => c.kind === "write-image");
     const written = (bytes: number) => {
       write.offset = bytes;
       this.#save();
@@ -323,10 +380,18 @@ class Program {
     id,
     medium,
     phoneHome,
+    image,
   }: Extract<RamdiskCommand, { kind: "boot-disk" }>): Promise<Outcome<object>> {
     const { write } = this.#state;
-    if (write?.serial !== medium.serial || !write.proof)
-      return refuse("boot_closed", `The drive ${medium.serial} was not written and verified in this boot.`);
+    if (write?.serial !== medium.serial || !write.proof) {
+      if (!image || write)
+        return refuse("boot_closed", `The drive ${medium.serial} was not written and verified in this boot.`);
+      // Written and verified by an earlier boot of the same plan: what lies there decides.
+      const found = this.#medium(medium);
+      if (!found.ok) return found;
+      const holds = await holdsImage(found.value, image, this.#signal);
+      if (!holds.ok) return holds;
+    }
     this.#state.bootDisk = id;
     await this.#o.hardware.setBootEntry({ serial: medium.serial, nonce: this.#o.nonce, phoneHome });
     return ok({});

@@ -5,6 +5,9 @@ export class TestMedium implements Medium {
   readonly drive: Medium["drive"];
   readonly reads: { offset: number; length: number }[] = [];
   readonly #written: { offset: number; bytes: Buffer }[] = [];
+  readonly zeroed: { offset: number; length: number }[] = [];
+  /** Zeros are accepted and not written. */
+  keepsOld = false;
   writes = 0;
   flushes = 0;
   /** Reads and writes that touch this byte fail. */
@@ -47,6 +50,17 @@ export class TestMedium implements Medium {
     this.#touch(offset, bytes.length);
     this.writes += 1;
     this.#written.push({ offset, bytes: Buffer.from(bytes) });
+  }
+
+  async zero(offset: number, length: number): Promise<void> {
+    await this.gate;
+    this.#touch(offset, length);
+    this.zeroed.push({ offset, length });
+    for (const { offset: at, bytes } of this.#written) {
+      const from = Math.max(at, offset);
+      const to = Math.min(at + bytes.length, offset + length);
+      if (to > from && !this.keepsOld) bytes.fill(0, from - at, to - at);
+    }
   }
 
   async flush(): Promise<void> {

@@ -65,8 +65,17 @@ export async function writeImage(job: WriteJob): Promise<Outcome<WriteProof>> {
   return ok({ serial: medium.drive.serial, bytes: image.sizeBytes, wireSha256, readBackSha256, resumed: sent.value });
 }
 
+/** Reads the drive: whether just this image lies at its start. */
+export async function holdsImage(medium: Medium, image: Image, signal: AbortSignal): Promise<Outcome<object>> {
+  const hash = createHash("sha256");
+  if (image.sizeBytes <= medium.drive.sizeBytes)
+    await hashBack({ medium, signal }, image.sizeBytes, hash, () => undefined);
+  if (hash.digest("hex") === image.sha256) return ok({});
+  return refuse("verify_failed", `The drive ${medium.drive.serial} does not hold the image ${image.name}.`);
+}
+
 async function hashBack(
-  { medium, signal }: WriteJob,
+  { medium, signal }: Pick<WriteJob, "medium" | "signal">,
   bytes: number,
   hash: Hash,
   progress: (done: number) => void,

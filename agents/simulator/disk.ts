@@ -71,6 +71,22 @@ export class Disk implements Medium {
     this.#written = true;
   }
 
+  /**
+   * A sparse file loses the rest of its data at once, a real drive as the zeros pass: what is written goes on to the end
+   * of the drive, so that only the looks of an overwrite that was broken off differ.
+   */
+  async zero(offset: number, length: number): Promise<void> {
+    const end = offset + length;
+    if (this.#faults.failsAt !== undefined && end > this.#faults.failsAt)
+      throw new DriveError(
+        `The drive ${this.drive.serial} failed at byte ${this.#faults.failsAt}: Input/output error.`,
+      );
+    await this.#pass(length);
+    const file = await this.#handle();
+    await file.truncate(offset);
+    await file.truncate(this.drive.sizeBytes);
+  }
+
   /** A killed process loses nothing that the file system has; only the machine that runs the simulator could. */
   async flush(): Promise<void> {
     await this.#handle();

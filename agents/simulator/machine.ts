@@ -282,6 +282,8 @@ export class Machine implements ServedMachine, RamdiskHardware {
           this.#o.witness.record(this.#o.device.name, `command.${edge}`, { nonce, detail: kind }),
         write: (edge, serial) =>
           this.#o.witness.record(this.#o.device.name, `disk.write.${edge}`, { nonce, detail: serial }),
+        overwrite: (edge, serial) =>
+          this.#o.witness.record(this.#o.device.name, `disk.zero.${edge}`, { nonce, detail: serial }),
       },
       signal,
     });

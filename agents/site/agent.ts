@@ -70,6 +70,7 @@ export function startAgent(config: AgentConfig, deps: AgentDeps): Agent {
     machines,
     images: deps.images,
     publicUrl,
+    planOf: (id) => link.plan(id),
     config,
   };
   let state: Health["state"] = "working";

@@ -1,9 +1,12 @@
 import { dirname, resolve } from "node:path";
 import { LineCounter, parseDocument } from "yaml";
 import { z } from "zod";
+import { actions, isActionName } from "../../shared/actions/index.ts";
 import { type Outcome, ok, refuse } from "../../shared/errors.ts";
 import { Faults } from "../../shared/model/site-file/faults.ts";
 import { readShape } from "../../shared/model/site-file/shape.ts";
+
+const agentActions = Object.keys(actions).filter(isActionName);
 
 const Port = z
   .number()
@@ -64,12 +67,24 @@ export const AgentConfig = z.strictObject({
   maxParallel: z.number().int().min(1).max(10_000).default(64),
   /** Power commands per machine within an hour (A4). */
   powerBudgetPerHour: z.number().int().min(1).max(1000).default(12),
+  /** How many people must have approved what ends data or a service; the control plane cannot lower it (G4). */
+  approvals: z
+    .strictObject({
+      least: z.number().int().min(1).max(5).default(1),
+      /** In a plan that wipes. */
+      wipe: z.number().int().min(2).max(5).default(2),
+      /** By action, as ramdisk.overwrite. */
+      actions: z.partialRecord(z.enum(agentActions), z.number().int().min(1).max(5)).prefault({}),
+    })
+    .prefault({}),
   timing: z
     .strictObject({
       /** Divides what is expected of hardware (POST, boot); for simulated hardware only. */
       speed: z.number().positive().max(10_000).default(1),
       /** Seconds of real hardware until a power command shows. */
       powerSeconds: Seconds.default(60),
+      /** From the request to shut down to power off: a system that stops its services in order. */
+      shutdownSeconds: Seconds.default(240),
       /** From power-on to the request for the boot script: POST of a large machine. */
       bootFetchSeconds: Seconds.default(600),
       /** From the boot script to the RAM environment's phone-home. */

@@ -2,8 +2,10 @@ import { parseArgs } from "node:util";
 import { AGENT_VERSION } from "./version.ts";
 
 const usage = `Usage: agent --config agent.yaml
+       agent approver list|add|remove --state DIR
 
   --config FILE  run until told to stop (SIGTERM drains)
+  approver       this agent's own list of people who approve (approver --help)
   --version      the agent's version
   --help         this
 `;
@@ -23,6 +25,11 @@ function isNodeNew(): boolean {
 }
 
 async function main(): Promise<number> {
+  const [command, ...rest] = process.argv.slice(2);
+  if (command === "approver" && isNodeNew()) {
+    const { approverCommand } = await import("./node/approver-command.ts");
+    return approverCommand(rest, { out: process.stdout, err: process.stderr, now: Date.now() });
+  }
   try {
     const { values } = parseArgs({ options });
     if (values.help || values.version) {

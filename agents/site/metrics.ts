@@ -4,6 +4,7 @@ export interface Metrics {
   registry: Registry;
   syncs: Counter<"outcome">;
   refused: Counter<"code">;
+  actsRefused: Counter<"code">;
   steps: Counter<"action" | "outcome">;
   bmcRequests: Counter<"outcome">;
   powerCommands: Counter<"kind">;
@@ -28,6 +29,12 @@ export function makeMetrics(): Metrics {
     refused: new Counter({
       name: "turnup_agent_reports_refused_total",
       help: "Reports that the control plane has and that changed nothing, by code.",
+      labelNames: ["code"],
+      registers,
+    }),
+    actsRefused: new Counter({
+      name: "turnup_agent_acts_refused_total",
+      help: "Acts on machines in service, or that end data, that no approved plan let through, by code.",
       labelNames: ["code"],
       registers,
     }),

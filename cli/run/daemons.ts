@@ -14,6 +14,17 @@ export const daemons =
         .option("--config <file>", "its agent.yaml")
         .action((_options: unknown, self: Command) => runAgent(self.optsWithGlobals(), use));
 
+    agent
+      .command("approver")
+      .description("the agent's own list of people who approve, on its machine: list, add, remove (see docs/agent.md)")
+      .helpOption(false)
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .argument("[args...]")
+      .action(async (args: string[]) => {
+        await end(use.exit, "agents/site/main.ts", ["approver", ...args]);
+      });
+
     program
       .command("sim")
       .description("run a simulated data center; all further arguments are the simulator's own (see docs/simulator.md)")

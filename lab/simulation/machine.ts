@@ -257,6 +257,10 @@ export class Machine {
         result: { serial: drive.serial, sizeBytes: command.medium.sizeBytes, sampledBlocks: 64, bytesRead: 2 ** 22 },
       };
     }
+    if (command.kind === "overwrite") {
+      this.#sim.violate("T5", `${this.planned.name} was told to write over ${drive.serial}, which nobody has approved`);
+      return refuse("write_failed");
+    }
     if (command.kind === "boot-disk")
       return ram.written?.serial === drive.serial ? { result: {} } : refuse("boot_closed");
     if (ram.written)

@@ -54,7 +54,11 @@ export const bmcActions = {
   "bmc.power": action({
     executor: "agent",
     title: "Bring the machine to a power state",
-    params: z.object({ state: z.enum(["On", "Off"]) }),
+    params: z.object({
+      state: z.enum(["On", "Off"]),
+      /** Off: the system is asked to shut down first, and has its time; only then power is cut. */
+      gracefully: z.literal(true).optional(),
+    }),
     result: z.object({ before: PowerState, after: PowerState, commands: z.number().int() }),
     flags: { idempotent: true, exclusive: true },
     deadlineSeconds: 900,

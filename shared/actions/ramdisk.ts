@@ -15,6 +15,16 @@ export const BlankProof = z.object({
 });
 export type BlankProof = z.infer<typeof BlankProof>;
 
+/** Zeros were written over all of it, and what was then read was zero. No erasure is claimed: spare areas are not reached. */
+export const OverwriteProof = z.object({
+  serial: z.string(),
+  bytes: z.number().int(),
+  /** What was read back, as in a BlankProof. */
+  sampledBlocks: z.number().int(),
+  bytesRead: z.number().int(),
+});
+export type OverwriteProof = z.infer<typeof OverwriteProof>;
+
 export const WriteProof = z.object({
   serial: z.string(),
   bytes: z.number().int(),
@@ -76,7 +86,24 @@ export const ramdiskActions = {
     retryOn: ["ramdisk_silent", "lease_expired", "agent_defect"],
   }),
   /**
-   * Streams the image onto the drive proven blank in this boot, hashing on the way, and reads it back. Not retried
+   * Writes zeros over a whole medium that the plan names, and reads samples back. It gives no certificate: that a drive
+   * is erased, spare areas and all, is another claim (E2).
+   */
+  "ramdisk.overwrite": action({
+    executor: "agent",
+    title: "Write zeros over a whole drive",
+    params: z.object({ medium: MediumRef }),
+    result: OverwriteProof,
+    flags: { destructive: true, exclusive: true },
+    // 8 TB at the 100 MB/s that a full hard drive still does at its inner tracks.
+    deadlineSeconds: 86_400,
+    longestCallSeconds: 60,
+    retry: { tries: 8, baseSeconds: 1, maxSeconds: 30 },
+    retryOn: ["ramdisk_silent", "lease_expired", "agent_defect"],
+  }),
+  /**
+   * Streams the image onto the drive, proven blank in this boot or named in an approved plan, hashing on the way, and
+   * reads it back. Not retried
    * blindly: after a loss the RAM environment is asked how far it is, and the same write goes on (J4).
    */
   "ramdisk.writeImage": action({
@@ -96,7 +123,11 @@ export const ramdiskActions = {
   "ramdisk.bootDisk": action({
     executor: "agent",
     title: "Disarm netboot and boot from the disk",
-    params: z.object({ medium: MediumRef }),
+    params: z.object({
+      medium: MediumRef,
+      /** What must lie on the drive where another boot of the same job has written it. */
+      image: Image.optional(),
+    }),
     result: z.object({ restartedAt: z.number() }),
     flags: { idempotent: true, exclusive: true },
     deadlineSeconds: 600,

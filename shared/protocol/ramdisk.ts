@@ -13,7 +13,7 @@
  * truth about the current command, so a lost message costs only time.
  */
 import { z } from "zod";
-import { BlankProof, MediumRef, WriteProof } from "../actions/ramdisk.ts";
+import { BlankProof, MediumRef, OverwriteProof, WriteProof } from "../actions/ramdisk.ts";
 import { Observed } from "../model/inventory.ts";
 import { Failure } from "../model/job.ts";
 import { Image } from "../model/site.ts";
@@ -38,13 +38,30 @@ export const RamdiskHelloReply = z.object({ v: z.number().int(), boot: z.string(
 export const RamdiskCommand = z.discriminatedUnion("kind", [
   z.object({ kind: z.literal("inventory"), id: z.string() }),
   z.object({ kind: z.literal("prove-blank"), id: z.string(), medium: MediumRef }),
+  /** Zeros over the whole medium, then a look at its ends and at samples. Only by an approved plan, which the agent has checked (G4). */
+  z.object({ kind: z.literal("overwrite"), id: z.string(), medium: MediumRef }),
   /**
-   * Refused by the RAM environment itself unless this same boot holds its own proof that this medium is blank (T5).
+   * Refused by the RAM environment itself unless this same boot holds its own proof that this medium is blank (T5), or
+   * the agent says by `over` that an approved plan, which it has checked, names this medium (G4).
    * Sent again (same or other id) while a write of the same medium and image runs or has ended in this boot, it joins that write:
    * one boot never starts two writes.
    */
-  z.object({ kind: z.literal("write-image"), id: z.string(), medium: MediumRef, image: Image, url: z.string() }),
-  z.object({ kind: z.literal("boot-disk"), id: z.string(), medium: MediumRef, phoneHome: z.string() }),
+  z.object({
+    kind: z.literal("write-image"),
+    id: z.string(),
+    medium: MediumRef,
+    image: Image,
+    url: z.string(),
+    over: z.literal(true).optional(),
+  }),
+  /** With `image`, a medium that this boot has not written is read: it must hold just that image, of an earlier boot. */
+  z.object({
+    kind: z.literal("boot-disk"),
+    id: z.string(),
+    medium: MediumRef,
+    phoneHome: z.string(),
+    image: Image.optional(),
+  }),
 ]);
 export type RamdiskCommand = z.infer<typeof RamdiskCommand>;
 
@@ -52,8 +69,8 @@ export const CommandState = z.object({
   id: z.string(),
   state: z.enum(["running", "succeeded", "failed"]),
   percent: z.number().min(0).max(100),
-  /** By kind: Observed, BlankProof, WriteProof, or `{}` for boot-disk (sent before the restart). */
-  result: z.union([WriteProof, BlankProof, Observed, z.object({})]).optional(),
+  /** By kind: Observed, BlankProof, OverwriteProof, WriteProof, or `{}` for boot-disk (sent before the restart). */
+  result: z.union([WriteProof, OverwriteProof, BlankProof, Observed, z.object({})]).optional(),
   failure: Failure.optional(),
 });
 export type CommandState = z.infer<typeof CommandState>;

@@ -7,7 +7,11 @@ const ActionInfo = z.object({
 });
 
 /** Reset types that bring a state about, best first. */
-const wanted = { On: ["On", "ForceOn"], Off: ["ForceOff"] } as const;
+const wanted = { On: ["On", "ForceOn"], Off: ["ForceOff"], Shutdown: ["GracefulShutdown"] } as const;
+
+/** Whether the BMC says that it can ask the system to shut down; one that says nothing is not taken to. */
+export const canShutDown = async (bmc: Bmc, system: SystemView): Promise<boolean> =>
+  (await offered(bmc, system))?.includes("GracefulShutdown") ?? false;
 
 /** The reset types that the BMC offers: inline, else by ActionInfo, else undefined: it may be tried (hardware notes 0.3). */
 async function offered(bmc: Bmc, system: SystemView): Promise<string[] | undefined> {
@@ -27,7 +31,7 @@ async function offered(bmc: Bmc, system: SystemView): Promise<string[] | undefin
 export async function commandPower(
   bmc: Bmc,
   system: SystemView,
-  want: "On" | "Off",
+  want: keyof typeof wanted,
 ): Promise<"sent" | "already" | "refused"> {
   const target = system.raw.Actions?.["#ComputerSystem.Reset"]?.target;
   if (!target) throw new TurnupError({ code: "bmc_error", detail: `The BMC ${bmc.name} offers no power control.` });
@@ -43,7 +47,7 @@ export async function commandPower(
   if (response.status === 400 || response.status === 409) {
     const now = await readSystem(bmc);
     // Not settled since the last command (P3): the caller tries again.
-    return now.power === want ? "already" : "refused";
+    return now.power === (want === "On" ? "On" : "Off") ? "already" : "refused";
   }
   throw refusal(bmc, `the power command ${type}`, response);
 }

@@ -59,7 +59,12 @@ export const bmcHandlers: Pick<
   },
 
   async "bmc.power"(step, world) {
-    const { before, after, commands } = await ensurePower(step, world, step.params.state);
+    const { before, after, commands } = await ensurePower(
+      step,
+      world,
+      step.params.state,
+      step.params.gracefully === true,
+    );
     return ok({ before: before.power, after: after.power, commands });
   },
 
@@ -90,10 +95,13 @@ export const bmcHandlers: Pick<
       const said = checks.filter((c) => !c.passed).map((c) => `${c.check}: ${c.seen}`);
       return refuse("acceptance_failed", `${target.name}: ${said.join("; ")}.`);
     }
-    // T5: from here on this agent keeps its hands off, whatever the cloud says.
+    // T5: from here on this agent touches it by an approved plan alone, whatever the cloud says.
     const now = world.clock.now();
     world.journal.transact(() => {
       machines.markInService(target, now);
+      machines.markInService({ ...target, serial: system.serial ?? target.serial }, now);
+      // G4: what was approved has been done here; the next time it is asked for anew.
+      world.journal.plans.end(target.asset);
       if (boot) boots.close(boot.id, now, IN_SERVICE);
     });
     await world.journal.durable();

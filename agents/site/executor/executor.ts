@@ -6,7 +6,7 @@
  *  4. A handler that throws what it should not is a failed attempt, never a dead agent.
  */
 import { type AgentActionName, actions, isActionName } from "../../../shared/actions/index.ts";
-import { type ErrorCode, type Outcome, type Problem, TurnupError } from "../../../shared/errors.ts";
+import { type ErrorCode, type Outcome, ok, type Problem, TurnupError } from "../../../shared/errors.ts";
 import {
   DETAIL_MAX_CHARS,
   type Lease,
@@ -81,6 +81,8 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       startedAt,
       finishedAt: world.clock.now(),
     };
+    if (end.outcome === "succeeded")
+      world.journal.plans.succeed(lease.plan.hash, lease.step, end.result, body.finishedAt);
     attempts.finish(body);
     world.metrics.steps.inc({ action: lease.action, outcome: end.outcome });
     o.reported();
@@ -104,7 +106,7 @@ export function makeExecutor(o: ExecutorOptions): Executor {
       signal.throwIfAborted();
       const step = makeStep(hold, evidence);
       world.log.info(fields, "step started");
-      end = asEnd((await readServed(step, world)) ?? (await invoke(step)));
+      end = asEnd(readDone(step) ?? (await readServed(step, world)) ?? (await invoke(step)));
     } catch (error) {
       end = thrown(error, fields);
     } finally {
@@ -164,6 +166,17 @@ export function makeExecutor(o: ExecutorOptions): Executor {
         o.progressed();
       },
     };
+  };
+
+  /** J4: a step of an approved plan that is to be read and has succeeded by our journal is told, and not done again (G4). */
+  const readDone = ({ lease, evidence }: Step): Outcome<unknown> | undefined => {
+    if (!lease.resolve) return undefined;
+    const { plans } = world.journal;
+    const row = plans.get(lease.plan.hash)?.plan.steps[lease.step];
+    const { done } = plans.past(lease.plan.hash, lease.step, lease.target.asset);
+    if (!done || row?.boot === true) return undefined;
+    evidence({ toldFrom: "the agent's journal" });
+    return ok(done.result);
   };
 
   const invoke = (step: Step): Promise<Outcome<unknown>> => {

@@ -1,32 +1,44 @@
-import type { PlanTarget } from "../../../shared/model/plan.ts";
+import type { Problem } from "../../../shared/errors.ts";
+import { mustBeApproved, refused } from "../approvals/gate.ts";
 import { LoginEnded } from "../bmc/owner.ts";
 import { checkIdentity, readSystem, type SystemView } from "../bmc/redfish.ts";
 import { failing, type Step, type World } from "./step.ts";
 
 const HOUR_MS = 3_600_000;
 
-/** T5: what reached service through this agent is not touched, whatever the cloud says. */
-export function refuseInService(target: PlanTarget, world: World): void {
-  if (world.journal.machines.inService(target))
-    throw failing("asset_in_service", `${target.name} (${target.serial}) reached service through this agent.`);
+/** T5: a first install acts on nothing that is in use; other plans do, when people have approved just that. */
+async function mustBeMeant(step: Step, world: World, problem: Problem): Promise<void> {
+  if (step.lease.mode === "first-install") throw refused(step, world, problem);
+  await mustBeApproved(step, world, false);
+}
+
+/** T5: what reached service through this agent is touched by an approved plan alone, whatever the cloud says. */
+export async function mayTouch(step: Step, world: World, serial = step.target.serial): Promise<void> {
+  const { target } = step;
+  if (!world.journal.machines.inService({ ...target, serial })) return;
+  const detail = `${target.name} (${serial}) reached service through this agent.`;
+  await mustBeMeant(step, world, { code: "asset_in_service", detail });
 }
 
 /**
- * Asked before every power or boot command: reads the serial at the device (T2), refuses an asset in service and a
- * machine that is on without our doing (T5), and returns what was read.
+ * Asked before every power or boot command: an asset in service, and a machine that is on without our doing, need an
+ * approved plan (T5). Reads the serial at the device (T2), and returns what was read.
  */
 export async function mayDisrupt(step: Step, world: World): Promise<SystemView> {
   const { target } = step;
-  refuseInService(target, world);
+  await mayTouch(step, world);
   const system = await readSystem(step.bmc);
-  checkIdentity(system, target);
+  // What stands there counts, whatever a lease calls it.
+  await mayTouch(step, world, checkIdentity(system, target));
   const { machines } = world.journal;
   if (system.power === "Unknown")
     throw failing("bmc_error", `The BMC ${step.bmc.name} tells no power state, so nothing is done.`);
   // Off again: whoever switches it on next is not known.
   if (system.power === "Off") machines.seenOff(target.device);
-  else if (!machines.poweredByUs(target))
-    throw failing("machine_powered_on", `${target.name} is ${system.power} and this agent did not power it on.`);
+  else if (!machines.poweredByUs(target)) {
+    const detail = `${target.name} is ${system.power} and this agent did not power it on.`;
+    await mustBeMeant(step, world, { code: "machine_powered_on", detail });
+  }
   return system;
 }
 

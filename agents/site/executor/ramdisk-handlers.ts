@@ -1,7 +1,8 @@
-import { BlankProof, WriteProof } from "../../../shared/actions/ramdisk.ts";
+import { BlankProof, OverwriteProof, WriteProof } from "../../../shared/actions/ramdisk.ts";
 import { type ErrorCode, errorCatalog, type Outcome, ok, refuse } from "../../../shared/errors.ts";
 import { compareBom, Observed } from "../../../shared/model/inventory.ts";
 import type { CommandState, RamdiskCommand } from "../../../shared/protocol/ramdisk.ts";
+import { mustBeApproved } from "../approvals/gate.ts";
 import { bootWords, isSet, readBoot } from "../bmc/boot.ts";
 import { readSystem } from "../bmc/redfish.ts";
 import { hardwareMs } from "../config.ts";
@@ -13,9 +14,9 @@ import { differenceWords } from "./bmc-handlers.ts";
 import { bootOf, checkInside, openBoot } from "./boots.ts";
 import { commandBoot } from "./ensure-boot.ts";
 import { ensurePower } from "./ensure-power.ts";
-import { mayDisrupt, refuseInService } from "./guard.ts";
+import { mayDisrupt, mayTouch } from "./guard.ts";
 import { patience } from "./patience.ts";
-import { type Handlers, type Step, Stopped, type World } from "./step.ts";
+import { failing, type Handlers, type Step, Stopped, type World } from "./step.ts";
 
 /** A RAM environment polls at least every 20 s; this long without a word is silence, ms. Software's own time: not divided. */
 const SILENT_MS = 90_000;
@@ -36,10 +37,10 @@ const isCode = (code: string): code is ErrorCode => Object.hasOwn(errorCatalog, 
  */
 async function command(step: Step, world: World, boot: Boot, order: Order): Promise<Outcome<unknown>> {
   const { boots } = world.journal;
-  const given = boots.commands(boot.id).filter((c) => c.command.kind === order.kind);
+  const given = boots.commands(boot.id).filter((c) => isSame(c.command, order));
   let last = given.at(-1);
   if (!last || last.state?.state === "failed") {
-    const id = `${order.kind}-${given.length + 1}`;
+    const id = `${order.kind}-${boots.commands(boot.id).filter((c) => c.command.kind === order.kind).length + 1}`;
     last = { command: { ...order, id } as RamdiskCommand, state: null };
     await step.bmc.fence.admit(0);
     world.machines.command(boot.id, last.command);
@@ -53,6 +54,10 @@ async function command(step: Step, world: World, boot: Boot, order: Order): Prom
     withdraw();
   }
 }
+
+/** Of one kind, and on one drive where several may have their own. */
+const isSame = (a: RamdiskCommand, b: Order): boolean =>
+  a.kind === b.kind && (a.kind !== "overwrite" || b.kind !== "overwrite" || a.medium.serial === b.medium.serial);
 
 async function endOf(step: Step, world: World, boot: Boot, id: string): Promise<Outcome<unknown>> {
   const { boots } = world.journal;
@@ -76,11 +81,28 @@ async function endOf(step: Step, world: World, boot: Boot, id: string): Promise<
 }
 
 /** The boot, in RAM, with the planned machine around it. */
-function inRam(step: Step, world: World): Boot {
-  refuseInService(step.target, world);
+async function inRam(step: Step, world: World): Promise<Boot> {
+  await mayTouch(step, world);
   const boot = bootOf(step, world);
   checkInside(boot, step);
   return boot;
+}
+
+/**
+ * T5: a first install writes onto a drive that the RAM environment proves blank; all else that writes ends data, and
+ * needs people's approval. Returns what the RAM environment is told of it.
+ */
+async function mayWrite(step: Step, world: World): Promise<{ over?: true }> {
+  if (step.lease.mode === "first-install") return {};
+  await mustBeApproved(step, world, true);
+  return { over: true };
+}
+
+/** T5: only a drive that the plan names, and of two kinds of writing only the one that it is named for. */
+function mustBePlanned(step: Step, medium: { serial: string }, chosen: boolean): void {
+  if (step.target.media.some((m) => m.serial === medium.serial && m.chosen === chosen)) return;
+  const what = chosen ? "the drive that the image goes to" : "a drive to write over";
+  throw failing("plan_mismatch", `${medium.serial} is not ${what} in the plan of ${step.target.name}.`);
 }
 
 const misfit = (what: string) => refuse("agent_defect", `The RAM environment's ${what} does not fit the protocol.`);
@@ -91,12 +113,13 @@ export const ramdiskHandlers: Pick<
   | "ramdisk.await"
   | "ramdisk.inventory"
   | "ramdisk.proveBlank"
+  | "ramdisk.overwrite"
   | "ramdisk.writeImage"
   | "ramdisk.bootDisk"
   | "os.firstBoot"
 > = {
   async "netboot.arm"(step, world) {
-    refuseInService(step.target, world);
+    await mayTouch(step, world);
     await step.bmc.fence.admit(0);
     // The same job's boot goes on: a second nonce would orphan a machine that has started with the first.
     const open = world.journal.boots.of(step.lease.job, step.target.device);
@@ -108,7 +131,7 @@ export const ramdiskHandlers: Pick<
   "ramdisk.await": awaitRamdisk,
 
   async "ramdisk.inventory"(step, world) {
-    const done = await command(step, world, inRam(step, world), { kind: "inventory" });
+    const done = await command(step, world, await inRam(step, world), { kind: "inventory" });
     if (!done.ok) return done;
     const observed = Observed.safeParse(done.value);
     if (!observed.success) return misfit("inventory");
@@ -121,21 +144,37 @@ export const ramdiskHandlers: Pick<
   },
 
   async "ramdisk.proveBlank"(step, world) {
-    const done = await command(step, world, inRam(step, world), { kind: "prove-blank", medium: step.params.medium });
+    const done = await command(step, world, await inRam(step, world), {
+      kind: "prove-blank",
+      medium: step.params.medium,
+    });
     if (!done.ok) return done;
     const proof = BlankProof.safeParse(done.value);
     return proof.success ? ok(proof.data) : misfit("proof");
   },
 
+  async "ramdisk.overwrite"(step, world) {
+    const { medium } = step.params;
+    const boot = await inRam(step, world);
+    mustBePlanned(step, medium, false);
+    await mustBeApproved(step, world, true);
+    const done = await command(step, world, boot, { kind: "overwrite", medium });
+    if (!done.ok) return done;
+    const proof = OverwriteProof.safeParse(done.value);
+    return proof.success ? ok(proof.data) : misfit("proof");
+  },
+
   async "ramdisk.writeImage"(step, world) {
     const { medium, image } = step.params;
-    const boot = inRam(step, world);
+    const boot = await inRam(step, world);
+    mustBePlanned(step, medium, true);
     const here = await world.images.find(image.name);
     if (!here) return refuse("image_unavailable", `The image ${image.name} is not in the agent's folder.`);
     if (here.sha256 !== image.sha256 || here.sizeBytes !== image.sizeBytes)
       return refuse("image_unavailable", `The agent's ${image.name} is not the one that the plan names.`);
     const url = `${world.publicUrl}/images/${encodeURIComponent(image.name)}`;
-    const done = await command(step, world, boot, { kind: "write-image", medium, image, url });
+    const over = await mayWrite(step, world);
+    const done = await command(step, world, boot, { kind: "write-image", medium, image, url, ...over });
     if (!done.ok) return done;
     const proof = WriteProof.safeParse(done.value);
     if (!proof.success) return misfit("proof");
@@ -146,11 +185,12 @@ export const ramdiskHandlers: Pick<
   },
 
   async "ramdisk.bootDisk"(step, world) {
-    const boot = inRam(step, world);
+    const boot = await inRam(step, world);
     // Netboot was disarmed by the phone-home (A5). The BMC's override is taken back too where it did not fall back by itself (B9).
     if (boot.firstBootAt === null) await clearOverride(step, world);
     const phoneHome = `${world.publicUrl}/os/v1/first-boot`;
-    const done = command(step, world, boot, { kind: "boot-disk", medium: step.params.medium, phoneHome });
+    const { medium, image } = step.params;
+    const done = command(step, world, boot, { kind: "boot-disk", medium, phoneHome, ...(image && { image }) });
     done.catch(() => undefined);
     // The restart may overtake the report of it: the installed system's own word is as good.
     const booted = world.signals.until(

@@ -1,6 +1,7 @@
 import type { AgentActionName, ParamsOf, ResultOf } from "../../../shared/actions/index.ts";
 import type { Clock, Random } from "../../../shared/deps.ts";
 import { type ErrorCode, type Outcome, TurnupError } from "../../../shared/errors.ts";
+import type { ApprovedPlan } from "../../../shared/model/approval.ts";
 import type { PlanTarget } from "../../../shared/model/plan.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
 import type { BmcPool } from "../bmc/pool.ts";
@@ -28,7 +29,9 @@ export interface World {
   images: ImageStore;
   /** As machines reach the agent, without a slash at the end. */
   publicUrl: string;
-  config: Pick<AgentConfig, "bmc" | "timing" | "powerBudgetPerHour">;
+  /** A plan with its approvals, as the control plane tells it; undefined: it knows none of this id. */
+  planOf(id: string): Promise<ApprovedPlan | undefined | "unreachable">;
+  config: Pick<AgentConfig, "bmc" | "timing" | "powerBudgetPerHour" | "approvals">;
 }
 
 /** One attempt, as its handler sees it. */

@@ -6,6 +6,7 @@ import { expect, it } from "vitest";
 import { openSql } from "../../sql/node-sqlite.ts";
 import { lease, reportOf, target } from "../testing/fixtures.ts";
 import { openJournal } from "./journal.ts";
+import { migrate } from "./schema.ts";
 
 const fresh = () => openJournal(openSql(":memory:"), async () => {});
 it("[L2] keeps the highest epoch, whatever order leases come in", () => {
@@ -67,12 +68,53 @@ it("[A5] knows a device's newest boot although the clock was set back, also of a
   open("second", 1_000);
   expect(boots.last("j", "d")?.id).toBe("second");
 
-  sql.run("ALTER TABLE boot DROP COLUMN n");
-  sql.run("DELETE FROM migration WHERE n = 2");
-  const { boots: older } = openJournal(sql, async () => {});
+  const past = openSql(":memory:");
+  migrate(past, 2);
+  for (const [id, at] of [
+    ["first", 2_000],
+    ["second", 1_000],
+  ] as const)
+    past.run(
+      "INSERT INTO boot (id, nonce, job, device, mac, serial, opened_at, ends_at) VALUES (?1, ?1, 'j', 'd', 'm', 's', ?2, ?2)",
+      id,
+      at,
+    );
+  const { boots: older } = openJournal(past, async () => {});
   expect(older.last("j", "d")?.id).toBe("first");
-  open("third", 500);
+  const third = { id: "third", nonce: "third", job: "j", device: "d", mac: "m", serial: "s" };
+  older.open({ ...third, openedAt: 500, endsAt: 501 });
   expect(older.last("j", "d")?.id).toBe("third");
+});
+
+it("[T5] knows what is in service also from a journal of before approvals", () => {
+  const past = openSql(":memory:");
+  migrate(past, 3);
+  const { asset, serial, device } = target();
+  past.run("INSERT INTO in_service VALUES (?, ?, ?, 1)", asset, serial.toLowerCase(), device);
+  const { machines } = openJournal(past, async () => {});
+  expect(machines.inService(target())).toBe(true);
+  expect(machines.inService(target(2))).toBe(false);
+  // Another serial of the same article counts beside the first.
+  machines.markInService({ asset, device, serial: "BOARD-2" }, 2);
+  expect(machines.inService({ asset: "other", device, serial: "board-2" })).toBe(true);
+  expect(machines.inService(target())).toBe(true);
+});
+
+it("[G4] keeps which steps of a plan were begun and done, over a restart, and ends it with the asset's acceptance", () => {
+  const sql = openSql(":memory:");
+  const first = openJournal(sql, async () => {});
+  first.plans.begin("h", 3, { asset: "a", destructive: false }, 1);
+  first.plans.begin("h", 3, { asset: "a", destructive: true }, 1);
+  expect(first.plans.past("h", 3, "a")).toEqual({ done: undefined, begun: true, destroyed: true, over: false });
+  first.plans.succeed("h", 3, { ok: 1 }, 2);
+  first.plans.succeed("h", 4, { never: "begun" }, 2);
+  first.flush();
+  const again = openJournal(sql, async () => {}).plans;
+  expect(again.past("h", 3, "a").done).toEqual({ result: { ok: 1 } });
+  expect(again.past("h", 4, "a").done).toBeUndefined();
+  expect(again.past("h", 3, "b")).toEqual({ done: undefined, begun: false, destroyed: false, over: false });
+  again.end("a");
+  expect(again.past("h", 5, "a").over).toBe(true);
 });
 
 it("does not let two agents work on one journal", () => {

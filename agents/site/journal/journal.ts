@@ -1,10 +1,12 @@
 import type { Sql } from "../../../shared/sql.ts";
+import { type Approvers, approvers } from "./approvers.ts";
 import { type Attempts, attempts } from "./attempts.ts";
 import { type Audits, audits } from "./audits.ts";
 import { type Boots, boots } from "./boots.ts";
 import { deferred } from "./deferred.ts";
 import { type Machines, machines } from "./machines.ts";
 import { type Past, past } from "./past.ts";
+import { type Plans, plans } from "./plans.ts";
 import { migrate } from "./schema.ts";
 
 /** The agent's memory on its own disk: what must survive a SIGKILL at any moment (A2). */
@@ -14,6 +16,8 @@ export interface Journal {
   machines: Machines;
   audits: Audits;
   past: Past;
+  approvers: Approvers;
+  plans: Plans;
   /** Writes what may wait: before the process ends. */
   flush(): void;
   /** A2: resolves when what was written before is safe from a power cut; awaited between an intent and its effect. */
@@ -39,6 +43,8 @@ export function openJournal(sql: Sql, durable: () => Promise<void>): Journal {
     machines: machines(sql, later),
     audits: audits(sql, later),
     past: past(sql, later),
+    approvers: approvers(sql),
+    plans: plans(sql, later),
     flush: later.flush,
     durable,
     transact: (work) => {

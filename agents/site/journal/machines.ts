@@ -3,7 +3,7 @@ import type { PlanTarget } from "../../../shared/model/plan.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import type { Deferred } from "./deferred.ts";
 
-export type EffectKind = "power.On" | "power.Off" | "bootOverride";
+export type EffectKind = "power.On" | "power.Off" | "power.Shutdown" | "bootOverride";
 type Machine = Pick<PlanTarget, "device" | "asset" | "serial">;
 
 /** What the agent itself knows of machines, whatever the cloud says (T5), and what it did to them (A2, A4). */

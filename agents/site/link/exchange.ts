@@ -25,6 +25,7 @@ const ProblemBody = z.object({ code: z.string(), detail: z.string().optional() }
 export async function exchange<T>(
   http: Http,
   url: string,
+  /** Undefined: it is a GET. */
   body: unknown,
   reply: z.ZodType<T>,
   bearer?: string,
@@ -32,10 +33,13 @@ export async function exchange<T>(
   let response: HttpResponse;
   try {
     response = await http({
-      method: "POST",
+      method: body === undefined ? "GET" : "POST",
       url,
-      headers: { "content-type": "application/json", ...(bearer && { authorization: `Bearer ${bearer}` }) },
-      body: JSON.stringify(body),
+      headers: {
+        ...(body !== undefined && { "content-type": "application/json" }),
+        ...(bearer && { authorization: `Bearer ${bearer}` }),
+      },
+      ...(body !== undefined && { body: JSON.stringify(body) }),
       timeoutMs: TIMEOUT_MS,
     });
   } catch (error) {

@@ -9,6 +9,7 @@
  */
 import type { Clock, Random } from "../../../shared/deps.ts";
 import type { Problem } from "../../../shared/errors.ts";
+import { ApprovedPlan } from "../../../shared/model/approval.ts";
 import {
   AGENT_PROTOCOL,
   type BootRef,
@@ -77,6 +78,8 @@ export interface Link {
   wake(reason: WakeReason): void;
   /** Sends what is left, for at most this long; true when everything was acknowledged. */
   drain(limitMs: number): Promise<boolean>;
+  /** A plan with its approvals (G4); undefined when the control plane has none of this id for this site. */
+  plan(id: string): Promise<ApprovedPlan | undefined | "unreachable">;
   stop(): void;
   status(): LinkStatus;
 }
@@ -327,6 +330,17 @@ export function makeLink(o: LinkOptions): Link {
         onDrained = () => end(true);
         bell.wake("drain");
       });
+    },
+    async plan(id) {
+      const { meta } = o.journal;
+      const bearer = token.bearer(meta.get("agent") ?? "", meta.get("site") ?? "");
+      const url = `${base}/agent/v1/plans/${encodeURIComponent(id)}`;
+      const done = await exchange(o.http, url, undefined, ApprovedPlan, bearer);
+      if (done.kind === "ok") return done.value;
+      if (done.kind === "fatal") fatal(done.problem);
+      // Busy, or not trusting our clock, it may answer another time; any other refusal is one.
+      const later = done.kind !== "retry" || done.status === undefined || done.status >= 500;
+      return later || [401, 408, 429].includes(done.status ?? 0) ? "unreachable" : undefined;
     },
     stop,
     status: () => ({

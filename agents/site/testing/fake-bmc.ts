@@ -19,6 +19,8 @@ export interface FakeBmc {
     busy: number;
     retryAfter?: string;
     lostPower: number;
+    /** The system takes no notice of a request to shut down. */
+    deafSystem: boolean;
     ignoredBoot: number;
     badLogin: boolean;
     /** Sessions die before so many requests. */
@@ -42,6 +44,7 @@ export interface FakeBmcOptions {
   username?: string;
   password?: string;
   noMode?: boolean;
+  resetTypes?: string[];
 }
 
 export function fakeBmc(serial: string, options: FakeBmcOptions = {}): FakeBmc {
@@ -63,6 +66,7 @@ export function fakeBmc(serial: string, options: FakeBmcOptions = {}): FakeBmc {
   const faults: FakeBmc["faults"] = {
     busy: 0,
     lostPower: 0,
+    deafSystem: false,
     ignoredBoot: 0,
     badLogin: false,
     dropSession: 0,
@@ -130,7 +134,9 @@ export function fakeBmc(serial: string, options: FakeBmcOptions = {}): FakeBmc {
     if (faults.echo && request.method !== "GET") return refused(400, "Base.1.8.GeneralError", JSON.stringify(request));
     if (path === "/redfish/v1/Systems") return json(200, { Members: [{ "@odata.id": systemPath }] });
     if (path === `${systemPath}/ResetActionInfo`)
-      return json(200, { Parameters: [{ Name: "ResetType", AllowableValues: ["On", "ForceOff", "ForceRestart"] }] });
+      return json(200, {
+        Parameters: [{ Name: "ResetType", AllowableValues: options.resetTypes ?? ["On", "ForceOff", "ForceRestart"] }],
+      });
     const headers: Record<string, string> = etags === "none" ? {} : { etag: tag() };
     if (request.method === "GET" && path === systemPath) return json(200, system(), headers);
     if (request.method === "GET" && path === sd && options.settings) return json(200, { Boot: state.boot }, headers);
@@ -152,6 +158,7 @@ export function fakeBmc(serial: string, options: FakeBmcOptions = {}): FakeBmc {
       const type = (body as { ResetType: string }).ResetType;
       const want = type === "On" ? "On" : "Off";
       if (state.power === want) return refused(409, "Base.1.8.NoOperation");
+      if (type === "GracefulShutdown" && faults.deafSystem) return json(204, undefined);
       if (faults.lostPower > 0) faults.lostPower -= 1;
       else {
         state.power = want;

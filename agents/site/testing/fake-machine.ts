@@ -49,6 +49,8 @@ export function fakeMachine(target: PlanTarget, agentUrl: () => string, options:
           sampledBlocks: 3,
           bytesRead: 9,
         });
+      case "overwrite":
+        return done({ serial: command.medium.serial, bytes: command.medium.sizeBytes, sampledBlocks: 3, bytesRead: 9 });
       case "write-image": {
         if (written) return { ...written, id: command.id };
         machine.events.push(`write ${life}`);

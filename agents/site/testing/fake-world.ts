@@ -1,3 +1,4 @@
+import type { ApprovedPlan } from "../../../shared/model/approval.ts";
 import { seeded } from "../../../shared/seeded.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { openSql } from "../../sql/node-sqlite.ts";
@@ -27,6 +28,8 @@ export interface FakeWorld {
   /** The journal's own tables. */
   sql: Sql;
   renewals: number;
+  /** What the control plane answers when it is asked for a plan. */
+  plans: Map<string, ApprovedPlan>;
   /** Machine → agent, JSON. */
   post(path: string, body: unknown): Promise<{ status: number; body: unknown }>;
   get(path: string): Promise<NetbootResponse>;
@@ -95,6 +98,7 @@ export function fakeWorld(options: FakeWorldOptions = {}): FakeWorld {
     machines,
     images: options.images ?? noImages,
     publicUrl: "http://agent.test",
+    planOf: async (id) => fake.plans.get(id),
     config,
   };
   const route = netboot({
@@ -114,6 +118,7 @@ export function fakeWorld(options: FakeWorldOptions = {}): FakeWorld {
     world,
     sql,
     renewals: 0,
+    plans: new Map(),
     executor: makeExecutor({
       world,
       site: () => SITE,

@@ -77,6 +77,8 @@ export const replyOf = (more: Partial<SyncReply> = {}): SyncReply => ({
 export const image = { name: "demo.img", sha256: "ab".repeat(32), sizeBytes: 1024 };
 export const medium = { medium: "med_b", serial: "SYS-01", sizeBytes: 4 * GIB };
 
+export const data = { medium: "med_a", serial: "DATA-01", sizeBytes: 4 * GIB };
+
 export const bom = {
   manufacturer: "Acme",
   model: "Box 1",
@@ -94,6 +96,7 @@ const paramsOf: Record<string, Record<string, unknown>> = {
   "ramdisk.await": { target: "Pxe", mode: "UEFI" },
   "ramdisk.inventory": { bom },
   "ramdisk.proveBlank": { medium },
+  "ramdisk.overwrite": { medium: data },
   "ramdisk.writeImage": { medium, image },
   "ramdisk.bootDisk": { medium },
 };

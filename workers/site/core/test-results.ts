@@ -10,6 +10,7 @@ const results: { [A in AgentActionName]: (lease: Lease) => ResultOf<A> } = {
   "ramdisk.await": () => ({ phonedHomeAt: 1 }),
   "ramdisk.inventory": () => ({ observed: { source: "ramdisk" }, differences: [] }),
   "ramdisk.proveBlank": () => ({ serial: "x", sizeBytes: 1, sampledBlocks: 1, bytesRead: 1 }),
+  "ramdisk.overwrite": () => ({ serial: "x", bytes: 1, sampledBlocks: 1, bytesRead: 1 }),
   "ramdisk.writeImage": () => ({ serial: "x", bytes: 1, wireSha256: "a", readBackSha256: "a", resumed: 0 }),
   "ramdisk.bootDisk": () => ({ restartedAt: 1 }),
   "os.firstBoot": () => ({ phonedHomeAt: 1 }),
