@@ -82,6 +82,17 @@ export const AgentView = z.object({
 });
 export type AgentView = z.infer<typeof AgentView>;
 
+/** A key by which a person approves plans, on the fleet's list (G4). */
+export const ApproverView = z.object({
+  id: z.string(),
+  person: z.string(),
+  /** The x of the public key's JWK. */
+  key: z.string(),
+  createdAt: z.number(),
+  revokedAt: z.number().nullable(),
+});
+export type ApproverView = z.infer<typeof ApproverView>;
+
 /** A stored plan with its hash and what a reviewer needs. */
 export const PlanView = z.object({
   plan: Plan,

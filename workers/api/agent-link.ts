@@ -1,8 +1,11 @@
 /** What agents say to the control plane: enrolment, sync, doorbell (shared/protocol/agent.ts). */
+import { z } from "zod";
 import { TurnupError } from "../../shared/errors.ts";
+import { ApprovedPlan } from "../../shared/model/approval.ts";
 import { AGENT_PROTOCOL, EnrollReply, EnrollRequest, SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
 import { sha256 } from "../site/platform.ts";
 import { siteObject } from "../site/rpc.ts";
+import { Ref } from "./input.ts";
 import { requireUpgrade } from "./jobs.ts";
 import { AGENT, body, json, newApi, PUBLIC, route, unwrap } from "./route.ts";
 import { findSite } from "./site-lookup.ts";
@@ -53,6 +56,24 @@ export const agentLink = () =>
         spoken(request.v);
         const { token, object } = c.var.caller;
         return c.json(unwrap(await object.sync(token, request)), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/agent/v1/plans/{plan}",
+          auth: AGENT,
+          tags,
+          summary:
+            "A plan of the agent's site, whole, with its signed approvals: to be judged by the agent itself (G4)",
+          request: { params: z.object({ plan: Ref }) },
+        },
+        { 200: json(ApprovedPlan, "The plan and what was signed.") },
+      ),
+      async (c) => {
+        const { token, object } = c.var.caller;
+        return c.json(unwrap(await object.approvedPlan(token, c.req.valid("param").plan)), 200);
       },
     )
     .openapi(

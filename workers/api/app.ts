@@ -6,6 +6,7 @@ import { problemResponse } from "../problem.ts";
 import { BadCursor } from "../readmodel/queries.ts";
 import { agentLink } from "./agent-link.ts";
 import { agents } from "./agents.ts";
+import { approvers } from "./approvers.ts";
 import { assets } from "./assets.ts";
 import { audits } from "./audits.ts";
 import { bounded } from "./bounded.ts";
@@ -58,6 +59,7 @@ export function createApp(deps: AppDeps): Api {
     jobControl,
     agents,
     tokens,
+    approvers,
     findings,
     audits,
     fleet,

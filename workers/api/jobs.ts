@@ -3,6 +3,7 @@ import { z } from "zod";
 import { TurnupError } from "../../shared/errors.ts";
 import { JobEvent, JobState, JobSummary, JobView, Priority, StepView } from "../../shared/model/job.ts";
 import { pageOf } from "../../shared/model/views.ts";
+import { approversNow } from "./approvers.ts";
 import { keyOf } from "./idempotency.ts";
 import { EventsQuery, PageQuery, Ref, StepQuery } from "./input.ts";
 import { Intent } from "./plans.ts";
@@ -59,14 +60,16 @@ export const jobs = () =>
             detail: "A job needs one, so that a repeat cannot start it twice (J1).",
           });
         const input = c.req.valid("json");
-        const { actor } = c.var.principal;
+        const { actor, person } = c.var.principal;
         const text = await c.req.text();
         const { object } =
           "plan" in input ? await siteOwning(c, input.plan, "plan_unknown") : await siteFor(c, input.site);
         const what =
-          "plan" in input ? input : { workflow: input.workflow, targets: input.targets, params: input.params };
+          "plan" in input
+            ? { plan: input.plan, hash: input.hash, approvers: await approversNow(c) }
+            : { workflow: input.workflow, targets: input.targets, params: input.params };
         const { priority } = input;
-        const made = await object.tell("job.create", { key, body: text, actor, priority, ...what });
+        const made = await object.tell("job.create", { key, body: text, actor, person, priority, ...what });
         const { job, created } = unwrap(made);
         return c.json(job, created ? 201 : 200);
       },

@@ -1,7 +1,10 @@
 /** Plans: built, shown and hashed; nothing happens until a job runs one. */
 import { z } from "zod";
+import { TurnupError } from "../../shared/errors.ts";
+import { Approval, Person } from "../../shared/model/approval.ts";
 import { PlanStep } from "../../shared/model/plan.ts";
 import { PlanView } from "../../shared/model/views.ts";
+import { approversNow } from "./approvers.ts";
 import { Ref, StepQuery } from "./input.ts";
 import { body, json, needs, newApi, route, unwrap } from "./route.ts";
 import { siteFor, siteOwning } from "./site-lookup.ts";
@@ -36,7 +39,8 @@ export const plans = () =>
       async (c) => {
         const { site, ...intent } = c.req.valid("json");
         const { object } = await siteFor(c, site);
-        return c.json(unwrap(await object.tell("plan.create", { ...intent, actor: c.var.principal.actor })), 201);
+        const { actor, person } = c.var.principal;
+        return c.json(unwrap(await object.tell("plan.create", { ...intent, actor, person })), 201);
       },
     )
     .openapi(
@@ -54,7 +58,51 @@ export const plans = () =>
       async (c) => {
         const { plan } = c.req.valid("param");
         const { object } = await siteOwning(c, plan, "plan_unknown");
-        return c.json(unwrap(await object.ask("plan", { plan })), 200);
+        return c.json(unwrap(await object.ask("plan", { plan, approvers: await approversNow(c) })), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "post",
+          path: "/v1/plans/{plan}/approvals",
+          auth: needs("approver"),
+          tags,
+          summary: "Approve a plan by a signed statement; never by the token or the person that asked for it",
+          request: { params: z.object({ plan: Ref }), body: body(z.strictObject(Approval.shape)) },
+        },
+        { 200: json(PlanView, "The plan.") },
+      ),
+      async (c) => {
+        const { plan } = c.req.valid("param");
+        const { object } = await siteOwning(c, plan, "plan_unknown");
+        const { actor, person } = c.var.principal;
+        const input = { plan, approval: c.req.valid("json"), actor, person, approvers: await approversNow(c) };
+        return c.json(unwrap(await object.tell("plan.approve", input)), 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "delete",
+          path: "/v1/plans/{plan}/approvals",
+          auth: needs("approver"),
+          tags,
+          summary:
+            "Take an approval back, as long as the plan was not used: the caller's own, or that of the person named",
+          request: { params: z.object({ plan: Ref }), query: z.object({ person: Person.optional() }) },
+        },
+        { 200: json(PlanView, "The plan.") },
+      ),
+      async (c) => {
+        const { plan } = c.req.valid("param");
+        const { object } = await siteOwning(c, plan, "plan_unknown");
+        const { actor, person: own } = c.var.principal;
+        const person = c.req.valid("query").person ?? own;
+        if (person === undefined)
+          throw new TurnupError({ code: "bad_request", detail: "The token is no person's: name one with ?person=." });
+        const input = { plan, person, actor, approvers: await approversNow(c) };
+        return c.json(unwrap(await object.tell("plan.unapprove", input)), 200);
       },
     )
     .openapi(

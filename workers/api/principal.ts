@@ -16,6 +16,8 @@ export interface Principal {
   /** Id of the token; what its Idempotency-Keys belong to. */
   id: string;
   role: Role;
+  /** The human being whose token it is, where it is one person's (G4). */
+  person?: string | undefined;
   /** Site ids, or null: every site. */
   sites: readonly string[] | null;
 }
@@ -54,5 +56,6 @@ export async function authenticate(
   }
   const row = await fleetDb(env.DB).query.tokens.findFirst({ where: eq(tokens.hash, hash) });
   if (!row || row.revokedAt !== null || (row.expiresAt !== null && row.expiresAt <= now)) return no;
-  return ok({ actor: `token:${row.name}`, id: row.id, role: row.role, sites: row.sites });
+  const { id, role, sites } = row;
+  return ok({ actor: `token:${row.name}`, id, role, sites, person: row.person ?? undefined });
 }

@@ -4,6 +4,7 @@ import type { Context } from "hono";
 import { z } from "zod";
 import { TurnupError } from "../../shared/errors.ts";
 import { newSecret } from "../../shared/ids.ts";
+import { Person } from "../../shared/model/approval.ts";
 import { pageOf } from "../../shared/model/views.ts";
 import { fleetDb } from "../db/client.ts";
 import { tokens as table } from "../db/fleet.ts";
@@ -19,6 +20,8 @@ const DAY_S = 24 * 3600;
 const CreateToken = z.strictObject({
   name: z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "a name of lower-case letters, digits, dots, hyphens"),
   role: z.enum(roles),
+  /** Whose token it is. Plans that it asks for are not approved by this person (G4); absent: nobody's in particular. */
+  person: Person.optional(),
   /** Ids or names; absent: every site. */
   sites: z.array(Ref).min(1).max(100).optional(),
   /** Absent: a year. */
@@ -33,6 +36,7 @@ const TokenView = z.object({
   id: z.string(),
   name: z.string(),
   role: z.enum(roles),
+  person: z.string().nullable(),
   sites: z.array(z.string()).nullable(),
   createdBy: z.string(),
   createdAt: z.number(),
@@ -62,12 +66,13 @@ export const tokens = () =>
       ),
       async (c) => {
         const { clock, random } = c.var.deps;
-        const { ttlSeconds, sites, ...input } = c.req.valid("json");
+        const { ttlSeconds, sites, person = null, ...input } = c.req.valid("json");
         const token = `tok_${newSecret(random)}`;
         const now = clock.now();
         const view = {
           id: `tok_${newSecret(random).slice(0, 16)}`,
           ...input,
+          person,
           sites: sites === undefined ? null : await idsOf(c, sites),
           createdBy: c.var.principal.actor,
           createdAt: now,

@@ -1,5 +1,5 @@
 /** Fleet truth: what belongs to no single site and can be rebuilt from nothing else (E3). No rebuild touches it. */
-import { index, integer, primaryKey, sqliteTable, text } from "drizzle-orm/sqlite-core";
+import { index, integer, primaryKey, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 
 /** API tokens, by the SHA-256 of their text (S3). */
 export const tokens = sqliteTable("token", {
@@ -13,6 +13,8 @@ export const tokens = sqliteTable("token", {
   createdAt: integer("created_at").notNull(),
   expiresAt: integer("expires_at"),
   revokedAt: integer("revoked_at"),
+  /** The human being whose token it is; null: a machine's, or not said (G4). */
+  person: text("person"),
 });
 
 /** Device types as their library gives them, whole; keyed by manufacturer and model without case. */
@@ -52,7 +54,7 @@ export const idempotency = sqliteTable(
   (t) => [primaryKey({ columns: [t.actor, t.key] })],
 );
 
-/** People who may approve plans, with the public key that their approvals are signed by. */
+/** People who may approve plans, with a public key of theirs that approvals are signed by. A key that was revoked never comes back. */
 export const approvers = sqliteTable(
   "approver",
   {
@@ -62,7 +64,7 @@ export const approvers = sqliteTable(
     createdAt: integer("created_at").notNull(),
     revokedAt: integer("revoked_at"),
   },
-  (t) => [index("approver_person").on(t.person)],
+  (t) => [index("approver_person").on(t.person), uniqueIndex("approver_key").on(t.publicKey)],
 );
 
 /** What the fleet was set to, and by whom: a note for people; the budget object alone decides (workers/fleet). */

@@ -5,6 +5,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Millis } from "../../shared/deps.ts";
 import type { Outcome } from "../../shared/errors.ts";
+import type { ApprovedPlan } from "../../shared/model/approval.ts";
 import type { SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
 import type { Env } from "../env.ts";
 import { budgetOf } from "../fleet/itty.ts";
@@ -67,6 +68,11 @@ export class SiteCoordinator extends DurableObject<Env> implements SiteRpc {
     if (!agent.ok) return agent;
     this.#lastSync.set(agent.value, Date.now());
     return this.#shell.apply("agent.sync", { agent: agent.value, request });
+  }
+
+  async approvedPlan(token: string, plan: string): Promise<Outcome<ApprovedPlan>> {
+    const agent = this.#authenticate(token);
+    return agent.ok ? this.#shell.query("plan.approved", { plan }) : agent;
   }
 
   /** WebSocket upgrades; the Worker has checked that it is one, and who may watch. */

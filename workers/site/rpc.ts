@@ -1,5 +1,6 @@
 /** What the Worker may call on a site's object, typed by the core's commands; and how it finds the object. */
 import { type Outcome, TurnupError } from "../../shared/errors.ts";
+import type { ApprovedPlan } from "../../shared/model/approval.ts";
 import type { SyncReply, SyncRequest } from "../../shared/protocol/agent.ts";
 import type { CommandKind, Commands, Queries, QueryKind } from "./core/commands.ts";
 
@@ -10,6 +11,8 @@ export interface SiteRpc {
   tell<K extends CommandKind>(kind: K, input: Commands[K]["in"]): Promise<Outcome<Commands[K]["out"]>>;
   /** A sync with the agent's own token, checked here against the key that the site holds (S2). */
   sync(token: string, request: SyncRequest): Promise<Outcome<SyncReply>>;
+  /** A plan of the agent's own site with its approvals, asked with the agent's own token (G4). */
+  approvedPlan(token: string, plan: string): Promise<Outcome<ApprovedPlan>>;
   /** WebSockets: `/doorbell` with the agent's token, `/watch?job=&after=` for callers already authorised. */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
 }

@@ -217,7 +217,7 @@ const answers: Answers = {
     return row ? ok(assetView(sql, site.id, row)) : refuse("not_found", `${site.name} has no asset ${asset}.`);
   },
   plan: (at, { plan, approvers }) => planView({ ...at, approvers }, plan),
-  "plan.approved": ({ sql }, { plan }) => approvedPlan(sql, plan),
+  "plan.approved": ({ sql, site }, { plan }) => approvedPlan(sql, site, plan),
   jobs: ({ sql, site }, input) => jobPage(sql, site, input),
   job: (at, { job, agents }) => jobView({ ...at, silent: allSilent(agents, at.now) }, at.site, job),
   "job.version": ({ sql }, { job }) =>

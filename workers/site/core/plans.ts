@@ -1,5 +1,6 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
 import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+import { siteOfId } from "../../../shared/ids.ts";
 import { type ApprovedPlan, leastApprovals } from "../../../shared/model/approval.ts";
 import { type Plan, type PlanStep, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
 import { pointerTo } from "../../../shared/model/site-file/faults.ts";
@@ -13,7 +14,7 @@ import { planVerdicts } from "./guards/index.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
 import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
 import { restOf } from "./site.ts";
-import { type Tx, writeText } from "./tx.ts";
+import { type SiteRecord, type Tx, writeText } from "./tx.ts";
 
 /** A plan may be started for this long: older ones no longer describe the world. */
 export const PLAN_TTL_MS = 24 * 3_600_000;
@@ -141,7 +142,9 @@ export function planSteps(sql: Sql, id: string, after: number, limit: number): O
 }
 
 /** A whole plan with its approvals goes to an agent in one message, so not one of very many steps: nobody can approve those. */
-export function approvedPlan(sql: Sql, id: string): Outcome<ApprovedPlan> {
+export function approvedPlan(sql: Sql, site: Pick<SiteRecord, "id">, id: string): Outcome<ApprovedPlan> {
+  // T3
+  if (siteOfId(id) !== site.id) return refuse("wrong_site", `The plan ${id} is not one of this site.`);
   const plan = readPlan(sql, id);
   if (!plan) return refuse("plan_unknown", `There is no plan ${id}.`);
   if (plan.steps.length > STEPS_SHOWN)
