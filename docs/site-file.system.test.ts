@@ -52,6 +52,7 @@ it("explains every key of the schema", () => {
 it("lists every code that a fault may have, and none that no fault has", () => {
   const source = ["shared/model/site-file", "cli/input"]
     .flatMap((folder) => readdirSync(join(root, folder)).map((name) => join(root, folder, name)))
+    .concat(join(root, "shared/yaml.ts"))
     .filter((file) => file.endsWith(".ts") && !file.endsWith(".test.ts"))
     .map((file) => readFileSync(file, "utf8"))
     .join("\n");

@@ -56,7 +56,9 @@ const Pool = z.strictObject({
 const Group = z.strictObject({
   name: name("group", "r01-tor"),
   kind: z.enum(["switch-pair", "router-pair", "feed", "other"]).describe("What it is"),
-  members: names("Devices of which one stands in for another").min(2),
+  members: names("")
+    .min(2)
+    .meta({ description: "Devices of which one stands in for another", examples: [["tor-a", "tor-b"]] }),
   mayBeOut: whole(1, 1_000, "So many may be out at once; 1 if left out").optional(),
 });
 
@@ -70,8 +72,11 @@ const PolicyWindow = z.strictObject({
   minutes: whole(5, 7 * 24 * 60, "How long it stays open").meta({ examples: [360] }),
   from: z.iso
     .date({ error: "a day, as 2026-11-30" })
-    .optional()
-    .describe("The day that INTERVAL and COUNT are counted from; it does not open before"),
+    .meta({
+      description: "The day that INTERVAL and COUNT are counted from; it does not open before",
+      examples: ["2026-11-30"],
+    })
+    .optional(),
   pools: names("Pools that it is for; all devices if left out").optional(),
 });
 export type PolicyWindow = z.infer<typeof PolicyWindow>;
@@ -97,7 +102,9 @@ const ErrorBudget = z.strictObject({
   workflow: text("Name of the workflow", "server.install"),
   consecutive: consecutive.optional(),
   percent: whole(1, 100, "Or so many failures of a hundred targets").optional(),
-  ofLast: whole(2, 10_000, "Among so many targets that ended last; 50 if left out").optional(),
+  ofLast: whole(2, 10_000, "Among so many targets that ended last; 50 if left out")
+    .meta({ examples: [50] })
+    .optional(),
 });
 
 const Waves = z.strictObject({

@@ -1,7 +1,7 @@
 import type { Policy } from "../policy.ts";
 import { type Faults, pointerTo } from "../site-file/faults.ts";
 import { instead } from "../site-file/nearest.ts";
-import { leastOf, membersOf } from "./resolve.ts";
+import { leastOf, Places } from "./resolve.ts";
 import type { PolicyDevice, PolicySite } from "./world.ts";
 
 /** The names of a site by kind, and what a fault is called that names another one. */
@@ -21,8 +21,9 @@ export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Fault
     device: site.devices.map((device) => device.name),
     rack: site.racks,
     role: [...new Set(site.devices.map((device) => device.role))],
-    pool: (policy.pools ?? []).map((pool) => pool.name),
+    pool: [...new Set((policy.pools ?? []).map((pool) => pool.name))],
   };
+  const places = new Places(site);
   const known = new Map(Object.entries(names).map(([kind, all]) => [kind, new Set(all)]));
   const has = (kind: keyof Names, name: string, pointer: string): boolean => {
     if (faults.broken(pointer) || known.get(kind)?.has(name)) return true;
@@ -34,7 +35,7 @@ export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Fault
 
   policy.pools?.forEach((pool, i) => {
     const at = `/pools/${i}`;
-    if (faults.broken(at) || faults.broken(`${at}/members`)) return;
+    if (["roles", "racks", "devices"].some((key) => faults.broken(`${at}/members/${key}`))) return;
     const { roles, racks, devices } = pool.members;
     const there = [
       all("role", roles, `${at}/members/roles`),
@@ -42,7 +43,7 @@ export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Fault
       all("device", devices, `${at}/members/devices`),
     ].every(Boolean);
     if (!there) return;
-    const members = membersOf(pool, site);
+    const members = places.inPool(pool);
     if (members.length === 0) {
       const text = `no device belongs to the pool ${pool.name}`;
       faults.add("pool_empty", `${at}/members`, text, "roles, racks or devices that the site has");
@@ -51,7 +52,7 @@ export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Fault
   for (const [role, floor] of Object.entries(policy.roles ?? {})) {
     const pointer = `/roles${pointerTo([role])}`;
     if (!has("role", role, pointer)) continue;
-    const members = site.devices.filter((device) => device.role === role);
+    const members = places.ofRole(role);
     checkFloor(`the role ${role}`, floor, members, pointer, faults);
   }
   checkRackFloor(policy, site, faults);

@@ -44,18 +44,36 @@ type PoolEntry = NonNullable<Policy["pools"]>[number];
 export const leastOf = ({ count, percent }: FloorEntry, machines: number): number =>
   Math.max(count ?? 0, Math.ceil(((percent ?? 0) * machines) / 100));
 
-/** The devices of a pool: those of its roles, within its racks if it names some, and those it names. */
-export function membersOf({ members: { roles, racks, devices } }: PoolEntry, site: PolicySite): PolicyDevice[] {
-  const named = new Set(devices);
-  const byRack = racks === undefined ? undefined : new Set(racks);
-  const byRole = roles === undefined ? undefined : new Set(roles);
-  const chosen = ({ role, rack }: PolicyDevice) =>
-    (byRole !== undefined || byRack !== undefined) && (byRole?.has(role) ?? true) && (byRack?.has(rack) ?? true);
-  return site.devices.filter((device) => named.has(device.name) || chosen(device));
+/** The devices of a site, found by what they are. */
+export class Places {
+  readonly #named: ReadonlyMap<string, PolicyDevice>;
+  readonly #ofRole: ReadonlyMap<string, readonly PolicyDevice[]>;
+  readonly #inRack: ReadonlyMap<string, readonly PolicyDevice[]>;
+
+  constructor({ devices }: PolicySite) {
+    this.#named = new Map(devices.map((device) => [device.name, device]));
+    this.#ofRole = Map.groupBy(devices, (device) => device.role);
+    this.#inRack = Map.groupBy(devices, (device) => device.rack);
+  }
+
+  ofRole = (role: string): readonly PolicyDevice[] => this.#ofRole.get(role) ?? [];
+  inRack = (rack: string): readonly PolicyDevice[] => this.#inRack.get(rack) ?? [];
+
+  /** The devices of a pool: those of its roles, within its racks if it names some, and those it names. */
+  inPool({ members: { roles, racks, devices } }: PoolEntry): PolicyDevice[] {
+    const within = new Set(racks);
+    const chosen =
+      roles === undefined
+        ? (racks ?? []).flatMap(this.inRack)
+        : roles.flatMap(this.ofRole).filter(({ rack }) => racks === undefined || within.has(rack));
+    const named = (devices ?? []).flatMap((name) => this.#named.get(name) ?? []);
+    return [...new Set([...chosen, ...named])];
+  }
 }
 
 /** Resolves a policy that has been judged; a name that is not there any more stands for nothing. */
 export function resolvePolicy(policy: Policy, site: PolicySite): ResolvedPolicy {
+  const places = new Places(site);
   const pools = new Map<string, ResolvedPool>();
   const floors: Floor[] = [];
   const floor = (of: string, entry: FloorEntry | undefined, members: readonly PolicyDevice[]) => {
@@ -64,7 +82,7 @@ export function resolvePolicy(policy: Policy, site: PolicySite): ResolvedPolicy 
     if (machines.length > 0) floors.push({ of, machines, least: leastOf(entry, machines.length) });
   };
   for (const pool of policy.pools ?? []) {
-    const members = membersOf(pool, site);
+    const members = places.inPool(pool);
     pools.set(pool.name, {
       name: pool.name,
       members: members.map((device) => device.name).sort(),
@@ -72,16 +90,8 @@ export function resolvePolicy(policy: Policy, site: PolicySite): ResolvedPolicy 
     });
     floor(`pool ${pool.name}`, pool.floor, members);
   }
-  for (const [role, entry] of Object.entries(policy.roles ?? {}))
-    floor(
-      `role ${role}`,
-      entry,
-      site.devices.filter((device) => device.role === role),
-    );
-  if (policy.racks) {
-    const inRack = Map.groupBy(site.devices, (device) => device.rack);
-    for (const rack of site.racks) floor(`rack ${rack}`, policy.racks.floor, inRack.get(rack) ?? []);
-  }
+  for (const [role, entry] of Object.entries(policy.roles ?? {})) floor(`role ${role}`, entry, places.ofRole(role));
+  if (policy.racks) for (const rack of site.racks) floor(`rack ${rack}`, policy.racks.floor, places.inRack(rack));
   const groups = (policy.groups ?? []).map(({ name, kind, members, mayBeOut = 1 }) => ({
     name,
     kind,

@@ -162,6 +162,43 @@ it("all faults are told at once", () => {
   ]);
 });
 
+it("what cannot be read in one entry hides nothing in the others", () => {
+  const [freeze] = good.freezes;
+  const [window] = good.windows;
+  expect(
+    faultsOf({
+      ...good,
+      pools: [...good.pools, { name: "x", members: { roles: [] } }],
+      groups: [
+        { name: "g", kind: "other", members: ["tor-a"] },
+        { name: "h", kind: "other", members: ["tor-a", "tor-x"] },
+      ],
+      windows: [
+        { ...window, minutes: 1 },
+        { ...window, name: "m", from: "x" },
+        { ...window, name: "n", pools: ["x", "y"] },
+      ],
+      freezes: [
+        { ...freeze, from: "soon" },
+        { ...freeze, name: "p", until: freeze?.from },
+      ],
+      errorBudgets: [{ workflow: "x", ofLast: 1 }],
+    }).sort(),
+  ).toEqual([
+    "budget_without_limit /errorBudgets/0",
+    "device_missing /groups/1/members/1",
+    "freeze_ends_before_start /freezes/1/until",
+    "pool_missing /windows/2/pools/1",
+    "value_out_of_range /errorBudgets/0/ofLast",
+    "value_out_of_range /freezes/0/from",
+    "value_out_of_range /groups/0/members",
+    "value_out_of_range /pools/2/members/roles",
+    "value_out_of_range /windows/0/minutes",
+    "value_out_of_range /windows/1/from",
+    "workflow_missing /errorBudgets/0/workflow",
+  ]);
+});
+
 it("no secret that stands in the wrong place is repeated", () => {
   const judged = validatePolicy({ ...good, hooks: [{ ...good.hooks[0], secret: "hunter2" }] }, context, NOW);
   expect(JSON.stringify(judged)).not.toContain("hunter2");

@@ -162,14 +162,18 @@ function fill(schema: unknown, value: unknown): unknown {
   if (!(inner instanceof z.ZodType) || inner.safeParse(value).success) return value;
   if (inner instanceof z.ZodArray) {
     const entries = Array.isArray(value) ? value.map((entry) => fill(inner.element, entry)) : [];
-    return inner.safeParse(entries).success ? entries : [];
+    return fitting(inner, entries, []);
   }
   if (inner instanceof z.ZodRecord) {
     const entries = isMapping(value) ? Object.entries(value).filter(([key]) => key !== "") : [];
     const filled = Object.fromEntries(entries.map(([key, entry]) => [key, fill(inner.valueType, entry)]));
-    return inner.safeParse(filled).success ? filled : {};
+    return fitting(inner, filled, {});
   }
   if (inner instanceof z.ZodEnum) return inner.options[0];
   if (inner instanceof z.ZodLiteral) return inner.value;
-  return inner instanceof z.ZodNumber ? 1 : "?";
+  return fitting(inner, inner instanceof z.ZodNumber ? 1 : "?");
 }
+
+/** The first of these that fits, else the example of the schema: what fits nowhere would take all around it away. */
+const fitting = (schema: z.ZodType, ...candidates: unknown[]): unknown =>
+  candidates.find((candidate) => schema.safeParse(candidate).success) ?? exampleOf(schema);
