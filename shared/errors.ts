@@ -274,6 +274,11 @@ export const errorCatalog = {
     "The report carries a lease or epoch that was never given for this step",
     "Nothing to do: it changed nothing. If it goes on, the agent's journal is of another site object.",
   ),
+  attempt_over: spec(
+    0,
+    "The step had ended before its agent told how",
+    "It was called back or given up meanwhile; what the agent did is in the job's events. An audit tells how the machine is.",
+  ),
   stale_epoch: spec(0, "An older lease than one already seen", "Nothing to do: the newer lease decides (L2, L4)."),
   lease_expired: spec(0, "The lease ran out before the call", "Nothing to do: the step is leased again (L3)."),
   version_unsupported: spec(

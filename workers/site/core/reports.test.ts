@@ -1,4 +1,4 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { EVIDENCE_MAX_CHARS, type Lease, RESULT_MAX_CHARS, type Report } from "../../../shared/protocol/agent.ts";
 import { TAKEOVER_MS } from "./handover.ts";
 import { World } from "./test-world.ts";
@@ -94,4 +94,55 @@ it("[S4] of endless evidence the beginning is kept", () => {
   const [step] = w.ask("steps", { job });
   expect(step).toMatchObject({ state: "succeeded", evidence: { cut: expect.stringContaining('{"seen":"yyy') } });
   expect(JSON.stringify(step?.evidence).length).toBeLessThan(EVIDENCE_MAX_CHARS);
+});
+
+it.each(["constructor", "toString", "valueOf", "hasOwnProperty", "__proto__", "of a newer agent"])(
+  "[S4][J3] a failure of the code %s ends its target like any other",
+  (code) => {
+    const { w, job, send } = started();
+    send({ outcome: "failed", result: undefined, failure: { code, detail: "x" } });
+    expect(w.ask("job", { job }).targets[0]).toMatchObject({ state: "failed", failure: { code } });
+    expect(w.sql.all("SELECT * FROM lock")).toEqual([]);
+  },
+);
+
+describe("[L4] what an agent tells of an attempt that is over by then", () => {
+  const dropped = (w: World, job: string) =>
+    w.ask("events", { job, after: 0, limit: 1000 }).filter((e) => e.kind === "report.dropped");
+
+  it("because it was called back: is kept, once, and the agent is told", () => {
+    const w = new World(1);
+    const job = w.install(["srv00000"]);
+    const held = w.workUpTo("bmc.accept");
+    w.do("job.cancel", { job, actor: "t", reason: "" });
+    const told = () => w.sync({ holding: [held.id], reports: [w.report(held)], free: 0 }).refused?.map((r) => r.code);
+    expect([told(), told(), told()]).toEqual([["attempt_over"], undefined, undefined]);
+    expect(dropped(w, job)).toMatchObject([{ step: "acceptance", data: { outcome: "succeeded" } }]);
+  });
+
+  it("because its deadline had passed: the same", () => {
+    const w = new World(1);
+    const job = w.install(["srv00000"]);
+    const held = w.workUpTo("bmc.bootOverride");
+    const dueAt = w.ask("steps", { job }).find((s) => s.state === "leased")?.dueAt ?? 0;
+    while (w.now < dueAt) {
+      w.now += 30_000;
+      w.sync({ holding: [held.id], free: 0 });
+    }
+    w.do("tick", {});
+    const { acks, refused } = w.sync({ holding: [held.id], reports: [w.report(held)], free: 0 });
+    expect([acks, refused?.map((r) => r.code)]).toEqual([[held.id], ["attempt_over"]]);
+    expect(dropped(w, job)).toHaveLength(1);
+  });
+});
+
+it("[C4] an agent whose version has half a character writes it once", () => {
+  const w = new World(1);
+  const rows = () => {
+    const before = w.sql.written();
+    w.sync({ version: "1.\ud800" });
+    return w.sql.written() - before;
+  };
+  rows();
+  expect([rows(), rows()]).toEqual([0, 0]);
 });

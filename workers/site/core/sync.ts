@@ -99,9 +99,14 @@ function takeReport(tx: Tx, agent: AgentRow, report: Report): Refusal | undefine
     return undefined;
   }
   // The same report again, its acknowledgement was lost: nothing to say.
-  if (current) return undefined;
+  if (current && (step.finished_at !== null || step.state === "ready")) return undefined;
   const dropped = { lease: report.lease, epoch: report.epoch, newest: step.epoch, outcome: report.outcome };
   tx.event(report.job, "report.dropped", { device: step.device, step: stepBody(step).name }, dropped);
+  if (current) {
+    // The agent's call is over, and nobody else has to wait for it any more.
+    tx.sql.run("UPDATE step SET finished_at = ? WHERE job = ? AND n = ?", report.finishedAt, step.job, step.n);
+    return refused("attempt_over", `${stepBody(step).name} was ${step.state} before the agent told how it had ended.`);
+  }
   const newest = step.epoch ?? 0;
   return report.epoch < newest
     ? refused("stale_epoch", `Epoch ${report.epoch} is lower than ${newest}, the newest of this step (L4).`)
@@ -128,7 +133,9 @@ function takeProgress(tx: Tx, agent: AgentRow, progress: Progress, board: Progre
   });
 }
 
-function noteVersion(tx: Tx, agent: AgentRow, version: string): void {
+function noteVersion(tx: Tx, agent: AgentRow, said: string): void {
+  // As it comes back from the table, where half a character is none.
+  const version = said.toWellFormed();
   if (agent.version === version) return;
   tx.sql.run("UPDATE agent SET version = ?, row_version = row_version + 1 WHERE id = ?", version, agent.id);
   tx.dirty("agent", agent.id, agent.row_version + 1);

@@ -60,7 +60,8 @@ export function ending(tx: Tx, target: TargetRow): { state: "cancelled" | "faile
 
 /** The step failed for good: either a person must decide, or the target has failed. */
 export function failTarget(tx: Tx, target: TargetRow, failure: Failure): void {
-  const waitingOn = humanDecides[failure.code];
+  // A code is any text: also "constructor".
+  const waitingOn = Object.hasOwn(humanDecides, failure.code) ? humanDecides[failure.code] : undefined;
   if (waitingOn === undefined) return endWhenStill(tx, target, "failed", failure);
   // J6: whoever cancelled the job has decided already.
   const end = ending(tx, target);
