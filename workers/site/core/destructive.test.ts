@@ -124,3 +124,35 @@ it("[J7][T5][J10] a stored plan is held to the rules again before it starts, whe
   expect(w.sql.all("SELECT * FROM lock")).toEqual([]);
   expect(start(1, (plan) => plan)).toBe("started");
 });
+
+const failing = (code: string) => ({ outcome: "failed" as const, result: undefined, failure: { code, detail: "" } });
+
+it.each([
+  ["succeeded in words that do not fit", { result: { serial: "x", bytes: 1, sha256: "of a newer agent" } }],
+  ["failed by a defect", failing("agent_defect")],
+  ["lost its machine", failing("ramdisk_silent")],
+])("[J4] a step that destroys is read before it is done again: the last attempt %s", (_, over) => {
+  const w = new World(1, { workflows: [wipe(1)] });
+  const p = planned(w, "test.wipe", 1);
+  p.approve("user:ann");
+  p.start("k");
+  const held = w.workUpTo("ramdisk.writeImage");
+  w.sync({ reports: [w.report(held, over)], free: 0 });
+  w.now += 60_000;
+  expect(w.sync().leases).toMatchObject([{ name: "write", attempt: 2, resolve: true }]);
+});
+
+it("[G4][J7] no retry outlives the plan that was approved", () => {
+  const w = new World(1, { workflows: [wipe(1)] });
+  const p = planned(w, "test.wipe", 1);
+  p.approve("user:ann");
+  p.start("k");
+  const [{ id: job } = { id: "" }] = w.ask("jobs", { limit: 1 }).items;
+  w.work(() => failing("identity_mismatch"));
+  w.now = p.plan.expiresAt - 1;
+  w.permit();
+  expect(w.refusal("job.retry", { job, actor })).toBeUndefined();
+  w.work(() => failing("identity_mismatch"));
+  w.now = p.plan.expiresAt;
+  expect(w.refusal("job.retry", { job, actor })).toBe("retry_refused");
+});

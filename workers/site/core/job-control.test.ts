@@ -1,9 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { type Proof, proofs } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
+import { ok } from "../../../shared/errors.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
+import type { Workflow } from "../../workflows/workflow.ts";
 import { JOB_LIMIT_MS, targetLimits } from "./limits.ts";
 import { across, wipe } from "./test-workflows.ts";
+
 import { World } from "./test-world.ts";
 
 const actor = "token:op";
@@ -284,6 +287,30 @@ it("[J7][T2][T5] never leaves out what a later step rests on, acts, or moves the
   expect(skip("identify", wiping)).toMatchObject({
     problem: { detail: "identify proves identity, and a later step that writes rests on it." },
   });
+});
+
+it("[J8][T5] nor in a plan that has the step that writes before the one that proves", () => {
+  const order = wipe(1, "test.backwards");
+  const backwards: Workflow = {
+    ...order,
+    plan(input) {
+      const made = order.plan(input);
+      const [identify, write, check] = made.ok ? made.value.steps : [];
+      if (!made.ok || !identify || !write || !check) throw new Error("test.wipe has three steps");
+      const steps = [
+        { ...write, n: 0, needs: [1] },
+        { ...identify, n: 1, needs: [] },
+        { ...check, n: 2, needs: [0] },
+      ];
+      return ok({ ...made.value, steps });
+    },
+  };
+  const w = new World(1, { workflows: [backwards] });
+  const { plan, hash } = w.do("plan.create", { workflow: "test.backwards", targets: ["srv00000"], params: {}, actor });
+  w.do("plan.approve", { plan: plan.id, hash, actor: "token:other" });
+  const { job } = w.do("job.create", { key: "k", body: "b", actor, plan: plan.id, hash });
+  const skip = { job: job.id, device: "srv00000", step: "identify", reason: "r", actor };
+  expect(w.refusal("job.skip", skip)).toBe("skip_refused");
 });
 
 describe("a step whose proof another machine's writing rests on", () => {

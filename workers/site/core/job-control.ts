@@ -9,6 +9,7 @@ import { takeLocks } from "./jobs.ts";
 import { JOB_LIMIT_MS, targetLimits } from "./limits.ts";
 import { move } from "./moves.ts";
 import { dependents, neverMet, readyMet } from "./needs.ts";
+import { planRow } from "./plan-rows.ts";
 import { targetStaleness } from "./plans.ts";
 import { findDevice } from "./rows.ts";
 import {
@@ -86,6 +87,7 @@ const isTarget = (tx: Tx, target: TargetRow, device: string): boolean =>
 /** The target goes on: its failed and cancelled steps are as if never tried, and so are those whose boot has ended. */
 function reopen(tx: Tx, job: JobRow, target: TargetRow, actor: string): void {
   const ended = target.state === "failed";
+  mayStillRun(tx, job);
   if (ended) mayReopen(tx, job, target);
   const steps = stepsOf(tx.sql, target);
   const again = steps.filter((s) => s.state === "failed" || s.state === "cancelled" || (ended && isOfBoot(s)));
@@ -103,6 +105,13 @@ function reopen(tx: Tx, job: JobRow, target: TargetRow, actor: string): void {
         if (mark.subject === "device") move(tx, mark, { actor, job: target.job, data: { retry: true } });
   tx.event(target.job, "target.retry", { device: target.device }, { actor, from: target.state });
   readyMet(tx, target);
+}
+
+/** G4: an approval ends with its plan. */
+function mayStillRun(tx: Tx, { plan: id }: JobRow): void {
+  const plan = planRow(tx.sql, id);
+  if (plan && plan.approvals > 0 && plan.expires_at <= tx.now)
+    tx.fail("retry_refused", `The plan ${id} has expired, and its approvals with it. Plan again.`);
 }
 
 /** A target that had ended left its device to others: it must still be the one that was planned. */
@@ -168,19 +177,23 @@ function needed(tx: Tx, step: StepRow): string | undefined {
     : undefined;
 }
 
-/** All that could rest on a step: what comes after it in its own target, and in others from where they need that. */
+/** All that could rest on a step: what needs it, or stands after it in its own target, and so on from there. */
 function laterThan(tx: Tx, step: StepRow): StepRow[] {
-  const from = new Map<string, number>();
+  const ofDevice = new Map<string, StepRow[]>();
+  const own = ({ device }: StepRow): StepRow[] => {
+    const target = ofDevice.has(device) ? undefined : targetRow(tx.sql, step.job, device);
+    if (target) ofDevice.set(device, stepsOf(tx.sql, target));
+    return ofDevice.get(device) ?? [];
+  };
   const later = new Map<number, StepRow>();
   const open = [step];
   for (let next = open.pop(); next; next = open.pop()) {
-    const { device, n } = next;
-    const target = targetRow(tx.sql, step.job, device);
-    if (!target || (from.get(device) ?? Number.POSITIVE_INFINITY) <= n) continue;
-    from.set(device, n);
-    for (const own of stepsOf(tx.sql, target).filter((s) => s.n >= n)) {
-      later.set(own.n, own);
-      open.push(...dependents(tx, own));
+    const { n } = next;
+    const after = own(next).filter((s) => s.n > n || stepBody(s).needs.includes(n));
+    for (const found of [...after, ...dependents(tx, next)]) {
+      if (later.has(found.n)) continue;
+      later.set(found.n, found);
+      open.push(found);
     }
   }
   later.delete(step.n);

@@ -2,6 +2,7 @@
 import type { ActionSpec } from "../../../shared/actions/action.ts";
 import { actions } from "../../../shared/actions/index.ts";
 import type { Millis, Random } from "../../../shared/deps.ts";
+import { isDestructive } from "../../../shared/model/approval.ts";
 import type { Failure } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
 import { EVIDENCE_MAX_CHARS, RESULT_MAX_CHARS, type Report } from "../../../shared/protocol/agent.ts";
@@ -128,11 +129,13 @@ export function failStep(tx: Tx, step: StepRow, failure: Failure): void {
   if (again && spec && target && !ending(tx, target)) {
     const at = tx.now + backoff(spec, failures, tx.random);
     tx.sql.run(
-      "UPDATE step SET state = 'ready', at = ?, ready_at = ?, failures = ?, failure = ? WHERE job = ? AND n = ?",
+      "UPDATE step SET state = 'ready', at = ?, ready_at = ?, failures = ?, failure = ?, resolve = max(resolve, ?) WHERE job = ? AND n = ?",
       at,
       at,
       failures,
       JSON.stringify(failure),
+      // J4: a failure does not say how far an act had come that is not the same done twice.
+      isDestructive(body) || spec.flags.idempotent !== true ? 1 : 0,
       step.job,
       step.n,
     );
