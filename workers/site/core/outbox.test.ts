@@ -149,3 +149,30 @@ it("[E3] tells who holds a device while its job waits, and that nobody does when
   expect(free?.row).toMatchObject({ job: null });
   expect(free?.version).toBeGreaterThan(held?.version ?? 0);
 });
+
+it("[C3] does not park a row that was never tried for what the one before it could not", () => {
+  const w = new World(1);
+  const pass = () => {
+    w.now += 400_000;
+  };
+  pass();
+  w.drain();
+  pass();
+  w.drain();
+  w.install(["srv00000"]);
+  const tried = () => {
+    pass();
+    return w
+      .ask("outbox.next", { limit: 100 })
+      .flatMap(({ kind, id, version }) => (kind === "device" ? [{ kind, id, version }] : []));
+  };
+  for (let n = 0; n < 9; n++) w.do("outbox.failed", { entries: tried(), reason: "constraint" });
+  const tenth = tried();
+  // While the tenth try is under way the device changes.
+  w.sync();
+  w.do("outbox.failed", { entries: tenth, reason: "constraint" });
+  const parked = () => w.ask("outbox", { limit: 100 }).items.filter((row) => row.parked !== null);
+  expect(parked()).toEqual([]);
+  w.do("outbox.failed", { entries: tried(), reason: "constraint" });
+  expect(parked()).toMatchObject([{ kind: "device", parked: "constraint" }]);
+});

@@ -136,9 +136,10 @@ export function failed(tx: Tx, { entries, reason, outage }: Commands["outbox.fai
     return;
   }
   for (const entry of entries) {
-    const { kind, id } = entry;
+    const { kind, id, version } = entry;
     const row = tx.sql.get<OutboxRow>("SELECT * FROM outbox WHERE kind = ? AND id = ?", kind, id);
-    if (!row) continue;
+    // One that has changed meanwhile is another row, which nobody has refused yet.
+    if (row?.version !== version) continue;
     const fails = row.fails + 1;
     tx.sql.run(
       "UPDATE outbox SET fails = ?, at = ?, parked = ? WHERE kind = ? AND id = ?",
