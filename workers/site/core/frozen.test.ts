@@ -94,3 +94,24 @@ it("[G6] a lease whose answer was lost does not start under the kill switch, and
   w.work();
   expect(w.ask("job", { job }).state).toBe("succeeded");
 });
+
+it("[C7][G6] a kill switch that was turned by a clock that was ahead holds, and stops nothing once it is off", () => {
+  const w = new World(1);
+  w.install(["srv00000"]);
+  const answered = (askedAt: number) => {
+    const permit = { granted: true, frozen: false, expiresAt: w.now + 300_000, reason: "" };
+    w.do("permit.set", { permit, askedAt });
+    return w.sync().leases.length;
+  };
+  w.now += 86_400_000;
+  const before = w.now - 1;
+  w.do("fleet.poke", { frozen: true });
+  w.now -= 86_400_000;
+  w.do("tick", {});
+  // Asked for before the switch was turned, by the clock of that time.
+  expect(answered(before)).toBe(0);
+  w.do("fleet.poke", { frozen: false });
+  expect(answered(before)).toBe(0);
+  w.now += 1_000;
+  expect(answered(w.now)).toBe(1);
+});

@@ -54,7 +54,9 @@ export function setPermit(tx: Tx, answer: Permit | null, askedAt?: Millis): null
   const before = permitOf(tx.sql);
   const lives = permitLives(before, tx.now);
   // G6: the switch was turned on while the answer was under way; what it grants is of the time before.
-  const stale = askedAt !== undefined && before?.frozenAt !== undefined && before.frozenAt >= askedAt;
+  // One turned on in the future was so before the clock was set back (C7), and whatever was asked then is asked again.
+  const frozenAt = before?.frozenAt ?? Number.NEGATIVE_INFINITY;
+  const stale = askedAt !== undefined && (askedAt > tx.now || (frozenAt >= askedAt && frozenAt <= tx.now));
   const permit = stale ? null : answer;
   const retryAt = tx.now + PERMIT_RETRY_MS;
   const silent: KeptPermit =
