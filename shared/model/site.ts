@@ -57,6 +57,9 @@ export const ResolvedMedium = z.object({
   mediaType: z.enum(["SSD", "HDD"]),
 });
 
+/** The longest that an action may take on some hardware, seconds. */
+export const DEADLINE_MAX_S = 86_400;
+
 export const ResolvedDevice = z.object({
   name: z.string(),
   role: z.string(),
@@ -85,7 +88,7 @@ export const ResolvedDevice = z.object({
       image: z.string(),
       bom: Bom,
       /** Seconds that an action may take on this hardware, where its own deadline is too short. */
-      deadlines: z.record(z.string(), z.number().int().positive()).optional(),
+      deadlines: z.record(z.string(), z.number().int().positive().max(DEADLINE_MAX_S)).optional(),
     })
     .optional(),
 });

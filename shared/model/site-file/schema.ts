@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { actions } from "../../actions/index.ts";
-import { Jurisdiction, LocationHint } from "../site.ts";
+import { DEADLINE_MAX_S, Jurisdiction, LocationHint } from "../site.ts";
 
 /**
  * The site file, `turnup/site/v1`: the product's front door. This schema holds the shape; the forms of MACs, addresses
@@ -137,7 +137,7 @@ export const HardwareClass = z.strictObject({
   image: text("One of `images`", "ubuntu-24.04.img"),
   deadlines: perAction(
     60,
-    86_400,
+    DEADLINE_MAX_S,
     "Seconds that an action may take on this hardware, where its own deadline does not fit",
   ).optional(),
 });

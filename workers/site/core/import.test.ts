@@ -1,4 +1,5 @@
 import { expect, it } from "vitest";
+import { DEADLINE_MAX_S, ResolvedSite } from "../../../shared/model/site.ts";
 import { server, siteOf, World } from "./test-world.ts";
 
 it("imports the same file again without a change", () => {
@@ -66,4 +67,13 @@ it("holds what was fixed when the site was created", () => {
       actor: "t",
     }),
   ).toBe("site_frozen_field");
+});
+
+it("[S4] refuses a site that names a device twice, and a time that no step may take", () => {
+  const site = siteOf(1);
+  const twice = { ...site, devices: [...site.devices, { ...server(1), name: "srv00000" }] };
+  expect(new World(1).refusal("site.import", { site: ResolvedSite.parse(twice), actor: "t" })).toBe("conflict");
+  const [device] = site.devices;
+  if (device?.install) device.install.deadlines = { "bmc.identify": DEADLINE_MAX_S + 1 };
+  expect(ResolvedSite.safeParse(site).success).toBe(false);
 });

@@ -31,9 +31,12 @@ export function importSite(tx: Tx, { site, actor }: ImportIn): Commands["site.im
   const cablesOf = groupCables(cables);
   const runsOf = (device: ResolvedDevice) => canonicalJson(cablesOf.get(device.name) ?? []);
   const gone = new Map(tx.sql.all<DeviceRow>("SELECT * FROM device").map((row) => [row.name, row]));
+  const names = new Set<string>();
   const fresh: ResolvedDevice[] = [];
   const other: { row: DeviceRow; device: ResolvedDevice }[] = [];
   for (const device of devices) {
+    if (names.has(device.name)) tx.fail("conflict", `The file names two devices ${device.name}.`);
+    names.add(device.name);
     const row = gone.get(device.name);
     gone.delete(device.name);
     if (!row) fresh.push(device);
