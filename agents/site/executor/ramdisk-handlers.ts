@@ -31,16 +31,16 @@ type Order = RamdiskCommand extends infer C ? (C extends RamdiskCommand ? Omit<C
 const isCode = (code: string): code is ErrorCode => Object.hasOwn(errorCatalog, code);
 
 /**
- * Has the RAM environment carry out a command and waits for its end. A command of this boot that is under way or has
- * succeeded is joined, also after a restart of the agent (J4); one that failed in an earlier attempt is given again
- * under a new id.
+ * Has the RAM environment carry out a command and waits for its end. A command of this boot, on this drive, that is under
+ * way or has succeeded is joined, also after a restart of the agent (J4); one that failed in an earlier attempt is given
+ * again under a new id.
  */
 async function command(step: Step, world: World, boot: Boot, order: Order): Promise<Outcome<unknown>> {
   const { boots } = world.journal;
-  const given = boots.commands(boot.id).filter((c) => isSame(c.command, order));
-  let last = given.at(-1);
+  const given = boots.commands(boot.id).filter((c) => c.command.kind === order.kind);
+  let last = given.filter((c) => serialOf(c.command) === serialOf(order)).at(-1);
   if (!last || last.state?.state === "failed") {
-    const id = `${order.kind}-${boots.commands(boot.id).filter((c) => c.command.kind === order.kind).length + 1}`;
+    const id = `${order.kind}-${given.length + 1}`;
     last = { command: { ...order, id } as RamdiskCommand, state: null };
     await step.bmc.fence.admit(0);
     world.machines.command(boot.id, last.command);
@@ -55,9 +55,8 @@ async function command(step: Step, world: World, boot: Boot, order: Order): Prom
   }
 }
 
-/** Of one kind, and on one drive where several may have their own. */
-const isSame = (a: RamdiskCommand, b: Order): boolean =>
-  a.kind === b.kind && (a.kind !== "overwrite" || b.kind !== "overwrite" || a.medium.serial === b.medium.serial);
+/** The drive that a command is for, where it is for one. */
+const serialOf = (order: Order): string | undefined => ("medium" in order ? order.medium.serial : undefined);
 
 async function endOf(step: Step, world: World, boot: Boot, id: string): Promise<Outcome<unknown>> {
   const { boots } = world.journal;

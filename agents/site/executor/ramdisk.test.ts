@@ -457,3 +457,18 @@ it("does not accept a system that runs from another drive or from the network", 
     expect(report(w, l)).toMatchObject({ failure: { code: "acceptance_failed" } });
   }
 });
+
+it("[T5] does not take the proof of one drive for that of another", async () => {
+  const w = fakeWorld();
+  const nonce = await inRam(w);
+  const first = take(w, lease("ramdisk.proveBlank"));
+  await w.time.settle();
+  const result = { serial: medium.serial, sizeBytes: medium.sizeBytes, sampledBlocks: 3, bytesRead: 9 };
+  await poll(w, nonce, [{ id: "prove-blank-1", state: "succeeded", percent: 100, result }]);
+  expect(report(w, first)?.outcome).toBe("succeeded");
+  const other = { medium: "med_a", serial: "DATA-01", sizeBytes: medium.sizeBytes };
+  const second = take(w, lease("ramdisk.proveBlank", { params: { medium: other } }));
+  await w.time.settle();
+  expect(report(w, second)).toBeUndefined();
+  expect(commandOf(await poll(w, nonce))).toMatchObject({ id: "prove-blank-2", medium: other });
+});
