@@ -306,10 +306,8 @@ it("[J8][T5] nor in a plan that has the step that writes before the one that pro
     },
   };
   const w = new World(1, { workflows: [backwards] });
-  const { plan, hash } = w.do("plan.create", { workflow: "test.backwards", targets: ["srv00000"], params: {}, actor });
-  w.do("plan.approve", { plan: plan.id, hash, actor: "token:other" });
-  const { job } = w.do("job.create", { key: "k", body: "b", actor, plan: plan.id, hash });
-  const skip = { job: job.id, device: "srv00000", step: "identify", reason: "r", actor };
+  const job = w.startApproved("test.backwards", ["srv00000"]);
+  const skip = { job, device: "srv00000", step: "identify", reason: "r", actor };
   expect(w.refusal("job.skip", skip)).toBe("skip_refused");
 });
 
