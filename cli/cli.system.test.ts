@@ -33,6 +33,7 @@ async function runWith(env: Record<string, string>, ...args: string[]) {
     now: Date.now,
     newKey: () => `${Date.now()}-${++keys}`,
     sleep: (ms) => sleep(ms),
+    ask: async () => undefined,
     out: (line) => void out.push(line),
     err: (line) => void err.push(line),
     draw: (text) => void out.push(text),

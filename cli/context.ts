@@ -19,6 +19,8 @@ export interface Cli {
   /** Whole lines, without their end. */
   out: (line: string) => void;
   err: (line: string) => void;
+  /** What a person types after a question, which goes to standard error; undefined when nothing comes any more. */
+  ask: (question: string) => Promise<string | undefined>;
   /** Text as it is, for lines that are drawn again. */
   draw: (text: string) => void;
 }

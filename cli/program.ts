@@ -1,6 +1,8 @@
 import { Command, CommanderError } from "commander";
 import { accessCommands } from "./commands/access.ts";
 import { agentCommands } from "./commands/agents.ts";
+import { approveCommands } from "./commands/approve.ts";
+import { approverCommands } from "./commands/approvers.ts";
 import type { Exit } from "./commands/command.ts";
 import { deviceTypeCommands } from "./commands/device-types.ts";
 import { deviceCommands } from "./commands/devices.ts";
@@ -40,10 +42,12 @@ export async function turnup(
   deviceTypeCommands(program, use);
   policyCommands(program, use);
   planCommands(program, use);
+  approveCommands(program, use);
   jobCommands(program, use);
   jobControlCommands(program, use);
   deviceCommands(program, use);
   accessCommands(program, use);
+  approverCommands(program, use);
   const agent = program.command("agent").description("the agents of sites");
   agentCommands(agent, use);
   inherit(program);

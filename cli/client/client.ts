@@ -1,4 +1,5 @@
 import { z } from "zod";
+import type { Approval, Approver } from "../../shared/model/approval.ts";
 import { AuditRun, Finding } from "../../shared/model/finding.ts";
 import { JobEvent, type JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
 import { PlanStep } from "../../shared/model/plan.ts";
@@ -6,6 +7,7 @@ import { PolicyDiff, PolicyVersion, PolicyView } from "../../shared/model/policy
 import type { ExportHeader } from "../../shared/model/site-export.ts";
 import {
   AgentView,
+  ApproverView,
   AssetView,
   DeviceView,
   Explanation,
@@ -43,6 +45,7 @@ export const TokenView = z.object({
   id: z.string(),
   name: z.string(),
   role: z.string(),
+  person: z.string().nullable().default(null),
   sites: z.array(z.string()).nullable(),
   createdAt: z.number(),
   expiresAt: z.number().nullable(),
@@ -50,6 +53,7 @@ export const TokenView = z.object({
 });
 export type TokenView = z.infer<typeof TokenView>;
 
+const Caller = z.object({ actor: z.string(), role: z.string(), person: z.string().nullable() });
 const Imported = z.object({ site: SiteView, added: z.number(), changed: z.number(), unchanged: z.number() });
 const Invited = z.object({ token: z.string(), site: z.string(), siteName: z.string(), expiresAt: z.number() });
 const Health = z.object({ status: z.literal("ok"), version: z.string() });
@@ -135,6 +139,10 @@ export function createClient(deps: HttpDeps) {
       { key, priority }: { key?: string | undefined; priority?: number | undefined } = {},
     ) => http("POST", "/v1/jobs", JobView, { body: { plan, hash, priority }, ...(key !== undefined && { key }) }),
 
+    approve: (plan: string, body: Approval) => http("POST", path`/v1/plans/${plan}/approvals`, PlanView, { body }),
+    unapprove: (plan: string, person?: string) =>
+      http("DELETE", path`/v1/plans/${plan}/approvals`, PlanView, { query: { person } }),
+
     jobs: async (input: { site?: string; state?: JobState; limit: number }) =>
       (await http("GET", "/v1/jobs", pageOf(JobSummary), { query: input })).items,
     job: (job: string) => http("GET", path`/v1/jobs/${job}`, JobView),
@@ -157,10 +165,15 @@ export function createClient(deps: HttpDeps) {
       http("POST", path`/v1/sites/${site}/enrolment-tokens`, Invited, { body: { ttlSeconds } }),
     revokeAgent: (agent: string) => http("POST", path`/v1/agents/${agent}/revoke`, AgentView),
 
-    createToken: (body: { name: string; role: string; sites?: string[]; ttlSeconds?: number }) =>
+    whoami: () => http("GET", "/v1/whoami", Caller),
+    createToken: (body: { name: string; role: string; person?: string; sites?: string[]; ttlSeconds?: number }) =>
       http("POST", "/v1/tokens", TokenView.extend({ token: z.string() }), { body }),
     tokens: () => all(http, "/v1/tokens", TokenView),
     revokeToken: (token: string) => http("DELETE", path`/v1/tokens/${token}`, TokenView),
+
+    addApprover: (body: Approver) => http("POST", "/v1/approvers", ApproverView, { body }),
+    approvers: () => all(http, "/v1/approvers", ApproverView),
+    revokeApprover: (approver: string) => http("DELETE", path`/v1/approvers/${approver}`, ApproverView),
 
     fleet: () => http("GET", "/v1/fleet", FleetStatus),
     freeze: () => http("POST", "/v1/fleet/freeze", FleetStatus),

@@ -3,6 +3,7 @@ import { type FleetStatus, tokenRoles } from "../client/client.ts";
 import { type Cli, clientOf, usageError } from "../context.ts";
 import { table } from "../output/table.ts";
 import { moment } from "../output/words.ts";
+import { personOf } from "./approvers.ts";
 import { type Answer, does, type Exit, type Options, text } from "./command.ts";
 
 /** Who may ask for what: API tokens, and the fleet's kill switch. */
@@ -15,6 +16,7 @@ export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }):
       .command("create <name>")
       .description("make a token; it is shown this once")
       .addOption(new Option("--role <role>", "what it may do").choices([...tokenRoles]).default("viewer"))
+      .option("--person <name>", "whose it is: this person then approves no plan that it asked for")
       .option("--site <site...>", "only for these sites")
       .option("--ttl <duration>", "how long it is good: 90m, 12h, 30d", "365d"),
     use,
@@ -24,6 +26,7 @@ export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }):
         name,
         role: text(options, "role") ?? "viewer",
         ttlSeconds: seconds(options, "ttl"),
+        ...(text(options, "person") !== undefined && { person: personOf(options) }),
         ...(sites && { sites }),
       });
       const until = made.expiresAt === null ? "for good" : `until ${moment(made.expiresAt)} UTC`;
@@ -46,6 +49,7 @@ export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }):
       t.id,
       t.name,
       t.role,
+      t.person ?? "",
       t.sites?.map((id) => nameOf.get(id) ?? id).join(" ") ?? "all",
       moment(t.createdAt),
       t.revokedAt !== null
@@ -57,7 +61,7 @@ export function accessCommands(program: Command, use: { cli: Cli; exit: Exit }):
     return {
       json: tokens,
       lines: table(
-        ["id", "name", "role", "sites", "created (UTC)", "good"].map((title) => ({ title })),
+        ["id", "name", "role", "person", "sites", "created (UTC)", "good"].map((title) => ({ title })),
         rows,
       ),
     };

@@ -27,7 +27,9 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
         const next = `It would be refused now: ${why}. Wait for the holder to end, or cancel it; then plan again.`;
         return { json: view, lines: [...planText(view), "", next], exit: exitCode.refused };
       }
-      const next = `To run it exactly as shown: turnup apply ${view.plan.id} --hash ${view.hash}`;
+      const first =
+        view.approvalsNeeded.length > 0 ? `Others have to approve it first: turnup approve ${view.plan.id}. ` : "";
+      const next = `${first}To run it exactly as shown: turnup apply ${view.plan.id} --hash ${view.hash}`;
       return { json: view, lines: [...planText(view), "", next] };
     },
   );

@@ -6,7 +6,7 @@ const by = { guard: "fleet budget", verdict: "wait", code: "budget_refused", tex
 it("names the guard, its code and until when", () => {
   const now = Date.UTC(2026, 10, 25, 21);
   expect(heldLine({ ...by, until: now + 3_600_000 }, now)).toBe(
-    "Held by: fleet budget (budget_refused); not before 2026-11-25 22:00:00 UTC, in 60 min 00 s",
+    "Held by: fleet budget (budget_refused); not before 2026-11-25 22:00:00 UTC, in 1 h 00 min",
   );
   expect(heldLine({ ...by, until: null }, now)).toBe("Held by: fleet budget (budget_refused); nobody knows until when");
 });

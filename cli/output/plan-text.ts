@@ -1,3 +1,4 @@
+import { isDestructive } from "../../shared/model/approval.ts";
 import type { PlanView } from "../../shared/model/views.ts";
 import { table } from "./table.ts";
 import { bytes, duration, moment, plural } from "./words.ts";
@@ -6,7 +7,7 @@ import { bytes, duration, moment, plural } from "./words.ts";
 export function planText(view: PlanView): string[] {
   const { plan, hash, impact, guards } = view;
   const lines = [
-    `Plan ${plan.id} of ${plan.requester}: ${plan.workflow} (${plan.mode}) at ${plan.siteName}`,
+    `Plan ${plan.id} of ${plan.requester}${plan.requesterPerson === undefined ? "" : ` (${plan.requesterPerson})`}: ${plan.workflow} (${plan.mode}) at ${plan.siteName}`,
     `Hash ${hash}`,
     `${plural(impact.targets, "target")} in ${plural(impact.racks.length, "rack")} (${impact.racks.join(", ")}), ${plural(impact.steps, "step")}, ${bytes(impact.bytesToWrite)} to write; good until ${moment(plan.expiresAt)} UTC`,
     "",
@@ -33,7 +34,7 @@ export function planText(view: PlanView): string[] {
   });
   const columns = ["target", "serial", "BMC", "boot MAC", "drive to be written"].map((title) => ({ title }));
   lines.push(...table([...columns, { title: "left alone", right: true }], rows));
-  lines.push(...guards.map(guardLine));
+  lines.push(...needsText(view), ...guards.map(guardLine));
   return lines;
 }
 
@@ -42,6 +43,26 @@ function guardLine({ guard, verdict, code, text, until }: PlanView["guards"][num
   const says = { pass: `pass, ${text}`, wait: `waits for ${text}`, refuse: `refuse, ${text}` }[verdict];
   const when = until === undefined || until === null ? "" : `, not before ${moment(until)} UTC`;
   return `Guard ${guard}: ${says}${code === undefined ? "" : ` (${code})`}${when}`;
+}
+
+/** The approvals that a plan needs and has, a line for each kind; or only those that are missing. */
+export function needsText({ plan, approvalsNeeded, approvals }: PlanView, missingOnly = false): string[] {
+  const lines = approvalsNeeded
+    .filter(({ given, people }) => !missingOnly || given < people)
+    .map(({ code, people, given, text }) => `Approval by ${text}: ${given} of ${people} (${code})`);
+  const by = approvals.map(({ person, counts }) => (counts ? person : `${person}, which counts no more`));
+  if (lines.length > 0 && by.length > 0) lines.push(`Approved by ${by.join("; ")}`);
+  if (lines.length > 0 && missingOnly) lines.push(`They approve it by: turnup approve ${plan.id}`);
+  return lines;
+}
+
+/** Each step that ends data, word by word as it is hashed: what is said of a step beside that is not signed. */
+export function destroyedText({ steps, targets }: PlanView["plan"]): string[] {
+  const names = new Map(targets.map(({ device, name, serial }) => [device, `${name} (${serial})`]));
+  const lines = steps
+    .filter(isDestructive)
+    .map(({ target, name, action, params }) => `  ${names.get(target)}: ${name} ${action} ${JSON.stringify(params)}`);
+  return lines.length === 0 ? [] : ["", "It ends data, exactly so:", ...lines];
 }
 
 type Step = PlanView["plan"]["steps"][number];

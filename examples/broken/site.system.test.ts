@@ -51,6 +51,7 @@ it("prints one line per fault and exits 2, and asks no control plane", async () 
     WebSocket,
     now: Date.now,
     newKey: away,
+    ask: away,
     sleep: away,
     out: (line) => void lines.push(line),
     err: (line) => void lines.push(line),

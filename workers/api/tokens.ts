@@ -11,7 +11,7 @@ import { tokens as table } from "../db/fleet.ts";
 import { sha256 } from "../site/platform.ts";
 import { PageQuery, Ref } from "./input.ts";
 import { roles } from "./principal.ts";
-import { type AppEnv, body, json, needsFleet, newApi, route } from "./route.ts";
+import { type AppEnv, body, json, needs, needsFleet, newApi, route } from "./route.ts";
 import { siteFor } from "./site-lookup.ts";
 
 const tags = ["Tokens"];
@@ -107,6 +107,32 @@ export const tokens = () =>
         });
         const items = rows.slice(0, limit);
         return c.json({ items, next: rows.length > limit ? (items.at(-1)?.id ?? null) : null }, 200);
+      },
+    )
+    .openapi(
+      route(
+        {
+          method: "get",
+          path: "/v1/whoami",
+          auth: needs("viewer"),
+          tags,
+          summary: "What the control plane knows of the token that asks",
+        },
+        {
+          200: json(
+            z.object({
+              actor: z.string(),
+              role: z.enum(roles),
+              person: z.string().nullable(),
+              sites: z.array(z.string()).nullable(),
+            }),
+            "The caller.",
+          ),
+        },
+      ),
+      (c) => {
+        const { actor, role, person = null, sites } = c.var.principal;
+        return c.json({ actor, role, person, sites: sites && [...sites] }, 200);
       },
     )
     .openapi(
