@@ -89,6 +89,11 @@ export const errorCatalog = {
     "The site was restored and is on hold",
     "`turnup site show SITE` says what it waits for; an admin ends it with `turnup site release SITE`.",
   ),
+  site_settling: spec(
+    409,
+    "The site was restored, and calls of before may still be under way",
+    "Wait until the time that the guard says, three minutes at most; it goes on by itself.",
+  ),
   agents_missing: spec(
     409,
     "Not every agent has told what it did since the export",

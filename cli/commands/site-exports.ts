@@ -142,6 +142,7 @@ async function release(cli: Cli, name: string, options: Options): Promise<Answer
     json: done,
     lines: [
       `${site.name} is released as generation ${site.generation}.`,
+      "Steps start once no call of before the restore can be under way: within three minutes.",
       `${plural(resolved, "step")} will read the machine before anything else is done.`,
       ...(unread.length > 0 ? [`Nothing starts before an audit has read: ${unread.join(", ")}.`] : []),
       ...lost.map((l) => `Lost: ledger events up to ${l.seq}, known to ${l.name}.`),

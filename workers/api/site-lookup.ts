@@ -6,6 +6,7 @@ import { siteOfId } from "../../shared/ids.ts";
 import { fleetDb } from "../db/client.ts";
 import { sites } from "../db/fleet.ts";
 import { claimedAgent } from "../site/agent-token.ts";
+import { OLD_OBJECT_ASKED_MS } from "../site/core/settling.ts";
 import { type SiteRpc, siteObject } from "../site/rpc.ts";
 import { bearerOf, inScope, type Principal } from "./principal.ts";
 import type { AppEnv } from "./route.ts";
@@ -15,9 +16,6 @@ export type SiteRow = typeof sites.$inferSelect;
 /** Sites already looked up, by id and by name; bounded. Only a restore changes a row, so an isolate may keep it a while. */
 const known = new Map<string, { row: SiteRow; until: number }>();
 const MAX_KNOWN = 10_000;
-/** For so long an isolate that has not heard of a restore still asks the old object; the agents' own fence holds anyway. */
-const KEPT_MS = 30_000;
-
 /** Another generation is there than an isolate may believe. */
 export const forgetSites = (): void => known.clear();
 
@@ -27,7 +25,7 @@ export async function findSite(db: D1Database, idOrName: string): Promise<SiteRo
   const row = await fleetDb(db).query.sites.findFirst({ where: or(eq(sites.id, idOrName), eq(sites.name, idOrName)) });
   if (row) {
     if (known.size >= MAX_KNOWN) known.clear();
-    const kept = { row, until: Date.now() + KEPT_MS };
+    const kept = { row, until: Date.now() + OLD_OBJECT_ASKED_MS };
     known.set(row.id, kept);
     known.set(row.name, kept);
   }

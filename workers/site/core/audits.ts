@@ -40,6 +40,8 @@ const audited = (sql: Sql): string[] =>
 const running = (sql: Sql) =>
   sql.get<AuditRow>("SELECT * FROM audit WHERE state = 'running' ORDER BY started_at LIMIT 1");
 
+export const isAuditing = (sql: Sql): boolean => running(sql) !== undefined;
+
 /** Begins the audit of a window. A window seen before, or an audit still at work, changes nothing. */
 export function startAudit(tx: Tx, window: string): { run: AuditRun; created: boolean } {
   const known = tx.sql.get<AuditRow>("SELECT * FROM audit WHERE key = ?", window) ?? running(tx.sql);

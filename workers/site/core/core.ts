@@ -30,7 +30,7 @@ import { openWork, permitDueAt, setFrozen, setPermit } from "./permit.ts";
 import { approvedPlan, makePlan, planSteps, planView } from "./plans.ts";
 import { applyPolicy, hold, policyDiff, policyHistory, policyView, unhold } from "./policy.ts";
 import { ProgressBoard } from "./progress.ts";
-import { release } from "./release.ts";
+import { release, settle, settleDue } from "./release.ts";
 import { beginRestore, checkRestore, finishRestore, loadLines } from "./restore.ts";
 import { type AssetRow, assetById, assetView, type DeviceRow, deviceView, findDevice } from "./rows.ts";
 import { migrate } from "./schema.ts";
@@ -111,6 +111,7 @@ export class SiteCore {
       outboxDueAt(this.#sql, now),
       permitDueAt(this.#sql, now),
       auditDue(this.#sql, this.#board),
+      settleDue(this.#sql, this.#board, now),
     ].filter((t): t is number => t !== undefined);
     return times.length === 0 ? null : Math.min(...times);
   }
@@ -161,6 +162,7 @@ const handlers: Handlers = {
     if (!holdOf(tx.sql)) {
       expire(tx);
       expireAudit(tx, board);
+      settle(tx);
       if (workWaits(tx)) tx.ring();
     }
     noteRows(tx, 0);

@@ -15,7 +15,7 @@ import { readMeta, type SiteRecord } from "./tx.ts";
  */
 const LEFT_OUT = new Set(["outbox", "told_agent", "told_attempt", "schema_version", "enrol_token"]);
 /** Of this object and moment: a permit runs out, a meter counts rows of this object, the others say what it is at present. */
-const META_LEFT_OUT = new Set(["permit", "meter", "hold", "restore", "fence", "drop", "away"]);
+const META_LEFT_OUT = new Set(["permit", "meter", "hold", "settling", "restore", "fence", "drop", "away"]);
 
 export interface Table {
   name: string;

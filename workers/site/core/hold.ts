@@ -10,6 +10,8 @@ import { readMeta, type SiteRecord } from "./tx.ts";
 
 export interface Hold {
   since: Millis;
+  /** When the first agent came: by then the new object was found by its name. */
+  heardAt?: Millis;
   /** Of this object; the tables are of an older one. */
   generation: number;
   /** The restore that made it, and the SHA-256 of its export. */

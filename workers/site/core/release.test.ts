@@ -1,45 +1,15 @@
 import { describe, expect, it } from "vitest";
-import type { Lease, SyncRequest, ToldAttempt } from "../../../shared/protocol/agent.ts";
+import type { Lease } from "../../../shared/protocol/agent.ts";
 import { firstBreak } from "./ledger.ts";
 import { exported, restored } from "./test-export.ts";
+import { type Head, release, releaseAndSettle, tell, told } from "./test-told.ts";
 import { rack } from "./test-workflows.ts";
 import { sha256, World } from "./test-world.ts";
-
-type Head = NonNullable<SyncRequest["head"]>;
-
-const told = (lease: Lease, outcome: ToldAttempt["outcome"] = "succeeded"): ToldAttempt => ({
-  lease: lease.id,
-  epoch: lease.epoch,
-  job: lease.job,
-  step: lease.step,
-  device: lease.target.device,
-  outcome,
-});
-
-/** The agent comes until the restored site has all of its journal. */
-function tell(w: World, attempts: ToldAttempt[], head?: Head, agent = w.agent): void {
-  let reply = w.sync({ ...(head && { head }) }, agent);
-  expect(reply).toMatchObject({ hold: true, leases: [], renewed: [], revoked: [] });
-  for (let n = 0; reply.journal && n < 100; n++) {
-    const { from, after } = reply.journal;
-    const place = (a: { epoch: number; lease: string }) => `${String(a.epoch).padStart(9, "0")} ${a.lease}`;
-    const rest = attempts
-      .filter((a) => a.epoch >= from && (!after || place(a) > place(after)))
-      .sort((a, b) => (place(a) < place(b) ? -1 : 1));
-    const epoch = Math.max(0, ...attempts.map((a) => a.epoch));
-    const journal = { ...reply.journal, epoch, attempts: rest.slice(0, 2), complete: rest.length <= 2 };
-    reply = w.sync({ generation: 2, ...(head && { head }), journal }, agent);
-  }
-  expect(reply.journal).toBeUndefined();
-}
 
 const headOf = (w: World): Head => {
   const { seq, hash } = w.ask("ledger", { after: 0, limit: 10_000 }).at(-1) ?? { seq: 0, hash: "" };
   return { generation: 1, seq, hash };
 };
-const release = (w: World, more: { acceptLoss?: string; without?: string[] } = {}) =>
-  w.do("site.release", { actor: "token:admin", without: [], ...more });
-
 /** A site whose agent is at its first step when it is exported, and then does the next three. */
 function drill() {
   const old = new World(3);
@@ -123,8 +93,7 @@ describe("the release", () => {
     }
     const w = restored(lines, old);
     tell(w, attempts);
-    release(w);
-    w.permit();
+    releaseAndSettle(w);
     const [next] = w.sync().leases;
     expect(next?.epoch).toBeGreaterThan(Math.max(...attempts.map((a) => a.epoch)));
   });
@@ -133,8 +102,7 @@ describe("the release", () => {
     const { old, lines, attempts } = drill();
     const w = restored(lines, old);
     tell(w, attempts);
-    expect(release(w)).toMatchObject({ resolved: 4, unread: [], lost: [] });
-    w.permit();
+    expect(releaseAndSettle(w)).toMatchObject({ resolved: 4, unread: [], lost: [] });
     const resolving: string[] = [];
     w.work((lease) => {
       if (lease.resolve) resolving.push(lease.name);
@@ -161,8 +129,7 @@ describe("the release", () => {
       w,
       leases.map((lease) => told(lease)),
     );
-    release(w);
-    w.permit();
+    releaseAndSettle(w);
     expect(w.ask("steps", { job }).filter((s) => s.state === "unknown")).toHaveLength(1);
     const failure = { code: "machine_powered_on", detail: "" } as const;
     w.work(() => ({ outcome: "failed", failure }));
@@ -190,8 +157,7 @@ describe("the release", () => {
     if (!first) throw new Error("no attempt");
     const w = restored(lines, old);
     tell(w, [...attempts, { ...first, lease: "lse_write", epoch: 90, step: write, outcome: "succeeded" }]);
-    release(w);
-    w.permit();
+    releaseAndSettle(w);
     w.work(({ resolve }) =>
       resolve ? { outcome: "failed", failure: { code: "boot_closed", detail: "its boot has ended" } } : {},
     );
@@ -206,11 +172,10 @@ describe("the release", () => {
     if (!unknown) throw new Error("no lease");
     const w = restored(lines, old);
     tell(w, [...attempts, told(unknown, "in flight")]);
-    expect(release(w).unread).toEqual(["srv00001"]);
+    expect(releaseAndSettle(w).unread).toEqual(["srv00001"]);
     expect(w.ask("findings", { limit: 10, state: "open" }).items).toMatchObject([
       { check: "unknown-work", objectName: "srv00001" },
     ]);
-    w.permit();
     const job = w.install(["srv00001"], "again");
     const reply = w.sync({ holding: [unknown.id], boots: [{ job: unknown.job, device: unknown.target.device }] });
     expect(reply.revoked).toEqual([unknown.id]);
@@ -241,7 +206,7 @@ describe("the release", () => {
     old.do("agent.invite", { tokenHash: "later", expiresAt: old.now + 1, actor: "t" });
     const head = headOf(old);
     const w = restored(lines, old);
-    tell(w, attempts, head);
+    tell(w, attempts, { head });
     expect(() => release(w)).toThrow(`a knows event ${head.seq}`);
     expect(w.ask("site", {}).hold).not.toBeNull();
     const { lost } = release(w, { acceptLoss: "the newest export there is" });
@@ -262,7 +227,7 @@ describe("the release", () => {
     const lines = exported(old);
     old.do("agent.invite", { tokenHash: "later", expiresAt: old.now + 1, actor: "t" });
     const w = restored(lines, old);
-    tell(w, attempts, headOf(old));
+    tell(w, attempts, { head: headOf(old) });
     // Both write into the ledger, at the place of the event that the agent knows.
     w.do("agent.invite", { tokenHash: "new", expiresAt: w.now + 1, actor: "t" });
     const without = { actor: "t", without: ["b"] };
@@ -274,18 +239,18 @@ describe("the release", () => {
     const { old, lines, attempts } = drill();
     old.do("agent.invite", { tokenHash: "later", expiresAt: old.now + 1, actor: "t" });
     const second = restored(lines, old);
-    tell(second, attempts, headOf(old));
+    tell(second, attempts, { head: headOf(old) });
     release(second, { acceptLoss: "the newest export there is" });
     // The agent is away until a third object has been restored: it knows nothing of the second one's ledger.
     const third = restored(exported(second), second, 3);
-    tell(third, attempts, headOf(old));
+    tell(third, attempts, { head: headOf(old) });
     expect(release(third).lost).toEqual([]);
   });
 
   it("[E1] refuses another history, whatever is accepted", () => {
     const { old, lines, attempts } = drill();
     const w = restored(lines, old);
-    tell(w, attempts, { ...headOf(w), hash: "f".repeat(64) });
+    tell(w, attempts, { head: { ...headOf(w), hash: "f".repeat(64) } });
     expect(w.refusal("site.release", { actor: "t", without: [], acceptLoss: "why not" })).toBe("ledger_forked");
   });
 });
@@ -303,7 +268,7 @@ describe("[E1] a site whose ledger was set back without a restore", () => {
     }
     expect(old.ask("findings", { limit: 10 }).items).toMatchObject([{ check: "ledger-head", times: 1 }]);
     const copy = restored(exported(old), old);
-    tell(copy, attempts, ahead);
+    tell(copy, attempts, { head: ahead });
     release(copy, { acceptLoss: "set back by hand" });
     expect(copy.ask("findings", { limit: 10, state: "open" }).items).toEqual([]);
   });

@@ -3,16 +3,19 @@
  * which have told it. Nothing is believed of that: it says what has to be read before anything is done (J4).
  */
 
+import type { Millis } from "../../../shared/deps.ts";
 import { isFinal } from "../../../shared/model/job.ts";
 import type { ToldAttempt } from "../../../shared/protocol/agent.ts";
+import type { Sql } from "../../../shared/sql.ts";
 import { revoke } from "./agents.ts";
-import { expireAudit, startAudit } from "./audits.ts";
+import { auditDue, expireAudit, isAuditing, startAudit } from "./audits.ts";
 import type { Commands } from "./commands.ts";
 import { closeFinding, found } from "./findings.ts";
 import { type Hold, holdOf, untold } from "./hold.ts";
 import { record } from "./ledger.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { deviceById } from "./rows.ts";
+import { beginSettling, endSettling, isTooFar, settlingOf } from "./settling.ts";
 import { siteView } from "./site.ts";
 import { OPEN_STEPS, type StepRow, stepBody, stepRow } from "./step-rows.ts";
 import { loseStep } from "./steps.ts";
@@ -54,12 +57,38 @@ export function release(
   writeMeta(tx.sql, "epoch", highestEpoch(tx) + EPOCH_MARGIN);
   const resolved = resolve(tx);
   const unread = holdBackUnknown(tx);
-  settle(tx, hold, input, { lost, resolved: resolved.length, unread: unread.length });
+  writeDown(tx, hold, input, { lost, resolved: resolved.length, unread: unread.length });
+  beginSettling(tx, hold.heardAt ?? tx.now, hold.generation);
   expireAudit(tx, board);
-  startAudit(tx, `release:${hold.generation}`);
+  settle(tx);
   tx.ring();
   return { site: siteView(tx.sql, tx.site), resolved: resolved.length, unread, lost };
 }
+
+/**
+ * Steps may start again once no call of before can be under way. An audit begun now reads what such a call has left (J4);
+ * one that is under way may have read before, and is let to its end.
+ */
+export function settle(tx: Tx): void {
+  const settling = settlingOf(tx.sql);
+  if (!settling) return;
+  if (isTooFar(settling, tx.now)) return beginSettling(tx, tx.now, settling.generation);
+  if (settling.until > tx.now || isAuditing(tx.sql)) return;
+  endSettling(tx);
+  startAudit(tx, freeWindow(tx, `release:${settling.generation}`));
+  tx.ring();
+}
+
+/** When `settle` has something to do; undefined on a site that has settled. */
+export function settleDue(sql: Sql, board: ProgressBoard, now: Millis): Millis | undefined {
+  const settling = settlingOf(sql);
+  if (!settling) return undefined;
+  return isTooFar(settling, now) ? now : Math.max(settling.until, auditDue(sql, board) ?? 0);
+}
+
+/** Whoever may begin audits names their windows; an audit of a name that was used would not begin. */
+const freeWindow = (tx: Tx, name: string): string =>
+  tx.sql.get("SELECT 1 FROM audit WHERE key = ?", name) ? freeWindow(tx, `${name}+`) : name;
 
 function agentNamed(tx: Tx, ref: string): string {
   const row = tx.sql.get<{ id: string }>(
@@ -155,7 +184,7 @@ function holdBackUnknown(tx: Tx): string[] {
 }
 
 /** Writes into the ledger what was done, and lets go of what was only for the hold. */
-function settle(
+function writeDown(
   tx: Tx,
   hold: Hold,
   input: Commands["site.release"]["in"],

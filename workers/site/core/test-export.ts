@@ -29,7 +29,7 @@ export function begun(lines: readonly string[], generation = 2): World {
 /** A world restored from an export, on hold, at the time of `at`. */
 export function restored(lines: readonly string[], at: World, generation = 2): World {
   const w = begun(lines, generation);
-  w.now = at.now + 60_000;
+  w.now = at.now;
   w.agent = at.agent;
   for (let from = 1; from < lines.length; from += 50)
     w.do("restore.load", { restore: "r1", from, lines: lines.slice(from, from + 50) });

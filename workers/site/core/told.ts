@@ -12,7 +12,7 @@ import type { AgentRow } from "./agent-rows.ts";
 import { findingRow, found } from "./findings.ts";
 import { generationOf, type Hold, holdOf } from "./hold.ts";
 import { ledgerHead } from "./ledger.ts";
-import type { Tx } from "./tx.ts";
+import { type Tx, writeMeta } from "./tx.ts";
 
 export interface ToldAgent {
   agent: string;
@@ -62,6 +62,7 @@ export const toldBy = (sql: Sql, agent: string): ToldAgent | undefined =>
   sql.get<ToldAgent>("SELECT * FROM told_agent WHERE agent = ?", agent);
 
 function ask(tx: Tx, hold: Hold, agent: AgentRow, request: SyncRequest): Quiet {
+  if (hold.heardAt === undefined) writeMeta(tx.sql, "hold", { ...hold, heardAt: tx.now } satisfies Hold);
   const known: ToldAgent = toldBy(tx.sql, agent.id) ?? {
     agent: agent.id,
     epoch: 0,

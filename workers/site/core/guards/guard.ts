@@ -9,6 +9,8 @@ export interface GuardWorld {
   now: Millis;
   /** What a restored site waits for, in words; undefined when the site is not on hold. */
   restored: string | undefined;
+  /** Until when agents may still be in calls of before the restore; undefined when they cannot. */
+  settlesAt?: Millis | undefined;
   /** The fleet budget's last word; undefined when it was never asked. */
   permit: KeptPermit | undefined;
 }

@@ -38,6 +38,9 @@ it("[G5] the budget's silence and its refusal are told apart, and until when", (
 it("[G6] the kill switch and a restored site hold everything, the restore first", () => {
   expect(killSwitch(world({ frozen: true }))).toMatchObject({ verdict: "wait", code: "frozen", until: null });
   expect(restoreHold(world({}, { restored: "an admin" }))).toMatchObject({ code: "site_on_hold", text: "an admin" });
+  const calls = { settlesAt: NOW + 9 };
+  expect(restoreHold(world({}, { ...calls, restored: "an admin" }))).toMatchObject({ text: "an admin" });
+  expect(siteHeldBy(world({}, calls))).toMatchObject({ code: "site_settling", until: NOW + 9 });
   expect(siteHeldBy(world({}))).toBeUndefined();
   expect(siteHeldBy(world({ frozen: true }))?.code).toBe("frozen");
   expect(siteHeldBy(world({ frozen: true }, { restored: "an admin" }))?.code).toBe("site_on_hold");
@@ -82,6 +85,7 @@ it("every verdict that does not pass has a code of the catalog, and says until w
     budget(world({ granted: false })),
     killSwitch(world({ frozen: true })),
     restoreHold(world({}, { restored: "an admin" })),
+    restoreHold(world({}, { settlesAt: NOW + 9 })),
     locks({ target: "a", job: "b" }),
     approval({ id: "p", approvals: 1, targets: [], steps: [] }, []),
     new Places({ ...caps, steps: 0 }, []).full({ action: "a", disruptive: 0 }),

@@ -6,6 +6,7 @@ import type { PlanView } from "../../../../shared/model/views.ts";
 import type { Sql } from "../../../../shared/sql.ts";
 import { holdWaitsFor } from "../hold.ts";
 import { permitOf } from "../permit.ts";
+import { settlesAt } from "../settling.ts";
 import { approval } from "./approval.ts";
 import { budget } from "./budget.ts";
 import { firstHeld, type GuardWorld } from "./guard.ts";
@@ -16,6 +17,7 @@ import { restoreHold } from "./restore-hold.ts";
 export const guardWorld = (sql: Sql, now: Millis): GuardWorld => ({
   now,
   restored: holdWaitsFor(sql),
+  settlesAt: settlesAt(sql, now),
   permit: permitOf(sql),
 });
 
