@@ -155,7 +155,7 @@ export const mutants: readonly Mutant[] = [
     name: "epochs-begin-again-after-restore",
     rule: "L2",
     file: `${CORE}release.ts`,
-    from: '  writeMeta(tx.sql, "epoch", highestEpoch(tx) + EPOCH_MARGIN);\n',
+    from: '  writeMeta(tx.sql, "epoch", epoch);\n',
     to: "",
   },
   {

@@ -35,7 +35,7 @@ interface AuditRow {
 }
 
 /** Ids of the devices that have a BMC to read. Documents are canonical JSON, so the key is written in this one way. */
-const audited = (sql: Sql): string[] =>
+export const audited = (sql: Sql): string[] =>
   sql.all<{ id: string }>(`SELECT id FROM device WHERE instr(doc, '"install":{') > 0 ORDER BY id`).map((row) => row.id);
 const running = (sql: Sql) =>
   sql.get<AuditRow>("SELECT * FROM audit WHERE state = 'running' ORDER BY started_at LIMIT 1");
@@ -122,9 +122,9 @@ export function takeObservations(
     const device = deviceById(tx.sql, observation.device);
     if (!device || progress.done.has(device.id)) continue;
     progress.done.add(device.id);
-    if (observation.failure) continue;
+    if (observation.failure || (observation.serial === undefined && observation.power === undefined)) continue;
     progress.read += 1;
-    wasRead(tx, device.id);
+    if (serialFits(device, observation)) wasRead(tx, device.id);
     const verdict = judge(tx, device, observation);
     opened += verdict.opened;
     closed += verdict.closed;
@@ -169,7 +169,6 @@ export function auditDue(sql: Sql, board: ProgressBoard): Millis | undefined {
 }
 
 function judge(tx: Tx, device: DeviceRow, seen: Observation): { opened: number; closed: number } {
-  const doc = deviceDoc(device);
   let opened = 0;
   let closed = 0;
   const say = (check: Seen["check"], wrong: Omit<Seen, "check" | "object" | "name"> | undefined) => {
@@ -178,20 +177,23 @@ function judge(tx: Tx, device: DeviceRow, seen: Observation): { opened: number; 
   };
   if (seen.power !== undefined) say("power-drift", powerDrift(device, seen.power));
   if (seen.serial !== undefined) {
-    const serial = seen.serial;
-    const fits = [doc.asset.serial, ...doc.asset.aliases].some((s) => sameText(s, serial));
     say(
       "serial-drift",
-      fits
+      serialFits(device, seen)
         ? undefined
         : {
             severity: "critical",
-            text: `The BMC of ${device.name} tells the serial ${serial}; the record says ${doc.asset.serial}.`,
+            text: `The BMC of ${device.name} tells the serial ${seen.serial}; the record says ${deviceDoc(device).asset.serial}.`,
             next: "Find out which machine stands there; correct the record or the rack. Nothing acts on it meanwhile.",
           },
     );
   }
   return { opened, closed };
+}
+
+function serialFits(device: DeviceRow, { serial }: Observation): boolean {
+  const { asset } = deviceDoc(device);
+  return serial !== undefined && [asset.serial, ...asset.aliases].some((s) => sameText(s, serial));
 }
 
 /** Which power state a device should have follows from its own: in service it is on, before and after service it is off. */

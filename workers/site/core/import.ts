@@ -10,6 +10,7 @@ import { checkPolicyFits } from "./policy.ts";
 import { assetById, type DeviceRow, deviceDoc, type MediumRow, mediaOf, mediumDoc } from "./rows.ts";
 import { siteView } from "./site.ts";
 import { readText, type Tx, writeText } from "./tx.ts";
+import { moveUnread } from "./unread.ts";
 
 type ImportIn = Commands["site.import"]["in"];
 type Cable = ResolvedSite["cables"][number];
@@ -118,6 +119,7 @@ function bind(tx: Tx, deviceId: string, device: ResolvedDevice, actor: string): 
       move(tx, { subject: "asset", id: known.id, to: "installed" }, { actor, data: { device: device.name } });
   }
   tx.sql.run("UPDATE device SET asset = ?, version = version + 1 WHERE id = ?", asset, deviceId);
+  moveUnread(tx, asset, deviceId, device.name);
   record(tx, {
     subject: "asset",
     id: asset,
@@ -283,6 +285,7 @@ function unbind(tx: Tx, row: DeviceRow, actor: string): void {
   if (row.asset === null) return;
   const asset = row.asset;
   tx.sql.run("UPDATE device SET asset = NULL, version = version + 1 WHERE id = ?", row.id);
+  moveUnread(tx, row.id, asset, deviceDoc(row).asset.serial);
   if (assetById(tx.sql, asset)?.state === "installed")
     move(tx, { subject: "asset", id: asset, to: "stored" }, { actor, data: { device: row.name } });
 }

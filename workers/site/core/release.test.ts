@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Lease } from "../../../shared/protocol/agent.ts";
+import { type Lease, SyncReply } from "../../../shared/protocol/agent.ts";
 import { firstBreak } from "./ledger.ts";
 import { exported, restored } from "./test-export.ts";
 import { type Head, release, releaseAndSettle, tell, told } from "./test-told.ts";
@@ -252,6 +252,64 @@ describe("the release", () => {
     const w = restored(lines, old);
     tell(w, attempts, { head: { ...headOf(w), hash: "f".repeat(64) } });
     expect(w.refusal("site.release", { actor: "t", without: [], acceptLoss: "why not" })).toBe("ledger_forked");
+  });
+});
+
+describe("[J4][L6] what the release believes", () => {
+  it("applies no report again that was applied before the export", () => {
+    const old = new World(1);
+    const job = old.install(["srv00000"]);
+    const [first] = old.sync().leases;
+    if (!first) throw new Error("no lease");
+    const failure = { code: "bmc_unreachable", detail: "" } as const;
+    const report = old.report(first, { outcome: "failed", failure });
+    old.sync({ reports: [report], free: 0 });
+    const lines = exported(old);
+    old.now += 70_000;
+    const [second] = old.sync().leases;
+    if (!second) throw new Error("no second lease");
+    const w = restored(lines, old);
+    tell(w, [told(second, "in flight")]);
+    release(w);
+    const step = () => w.sql.get("SELECT failures, state FROM step WHERE job = ? AND n = 0", job);
+    expect(step()).toEqual({ failures: 1, state: "unknown" });
+    const { refused } = w.sync({ reports: [report], free: 0 });
+    expect(refused).toMatchObject([{ lease: first.id, code: "stale_epoch" }]);
+    expect(step()).toEqual({ failures: 1, state: "unknown" });
+  });
+
+  it("[L2] no epoch that cannot have been given, also of a revoked agent", () => {
+    const old = new World(1);
+    const b = old.enroll("b", "y".repeat(43));
+    old.install(["srv00000"]);
+    const w = restored(exported(old), old);
+    tell(w, [], { epoch: 70 });
+    tell(w, [], { epoch: Number.MAX_SAFE_INTEGER, agent: b });
+    releaseAndSettle(w, { without: ["b"] });
+    const reply = w.sync();
+    expect(SyncReply.safeParse(reply).success).toBe(true);
+    expect(reply.leases[0]?.epoch).toBeGreaterThan(1_000_000_000);
+    expect(reply.leases[0]?.epoch).toBeLessThan(2_000_000_000);
+  });
+
+  it("that a queued target was written, which does not end as planned", () => {
+    const old = new World(1);
+    const job = old.install(["srv00000"]);
+    const lines = exported(old);
+    const leases: Lease[] = [];
+    old.work((lease) => {
+      leases.push(lease);
+      return lease.name === "write-image" ? undefined : {};
+    });
+    const w = restored(lines, old);
+    tell(
+      w,
+      leases.map((l) => told(l, l.name === "write-image" ? "in flight" : "succeeded")),
+    );
+    release(w);
+    w.do("job.cancel", { job, actor: "t", reason: "" });
+    expect(w.ask("job", { job }).state).toBe("cancelled");
+    expect(w.state("srv00000")).toBe("failed");
   });
 });
 

@@ -8,11 +8,12 @@ import { isFinal } from "../../../shared/model/job.ts";
 import type { ToldAttempt } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { revoke } from "./agents.ts";
-import { auditDue, expireAudit, isAuditing, startAudit } from "./audits.ts";
+import { auditDue, audited, expireAudit, isAuditing, startAudit } from "./audits.ts";
 import type { Commands } from "./commands.ts";
-import { closeFinding, found } from "./findings.ts";
+import { closeFinding } from "./findings.ts";
 import { type Hold, holdOf, untold } from "./hold.ts";
 import { record } from "./ledger.ts";
+import { move } from "./moves.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { deviceById } from "./rows.ts";
 import { beginSettling, endSettling, isTooFar, settlingOf } from "./settling.ts";
@@ -21,9 +22,12 @@ import { OPEN_STEPS, type StepRow, stepBody, stepRow } from "./step-rows.ts";
 import { loseStep } from "./steps.ts";
 import { hashAt, type ToldAgent } from "./told.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
+import { holdBack, sayUnread } from "./unread.ts";
 
 /** Added to the highest epoch that anyone has seen: leases that were given and reached no agent lie below it. */
 const EPOCH_MARGIN = 1_000;
+/** More epochs were not given since the export, by anyone: a hundred each second for three months. */
+const EPOCHS_BELIEVED = 1_000_000_000;
 
 type Attempt = Omit<ToldAttempt, "outcome"> & { outcome: string };
 interface Lost {
@@ -54,15 +58,16 @@ export function release(
   tx.sql.run("DELETE FROM meta WHERE key = 'hold'");
   // G4: an approval is used once, and nobody here knows whether that was after the export.
   tx.sql.run("UPDATE plan SET outlived = 1 WHERE job IS NULL AND approvals > 0");
-  writeMeta(tx.sql, "epoch", highestEpoch(tx) + EPOCH_MARGIN);
-  const resolved = resolve(tx);
+  const epoch = highestEpoch(tx) + EPOCH_MARGIN;
+  writeMeta(tx.sql, "epoch", epoch);
+  const resolved = resolve(tx, epoch);
   const unread = holdBackUnknown(tx);
-  writeDown(tx, hold, input, { lost, resolved: resolved.length, unread: unread.length });
+  writeDown(tx, hold, input, { lost, resolved, unread: unread.length });
   beginSettling(tx, hold.heardAt ?? tx.now, hold.generation);
   expireAudit(tx, board);
   settle(tx);
   tx.ring();
-  return { site: siteView(tx.sql, tx.site), resolved: resolved.length, unread, lost };
+  return { site: siteView(tx.sql, tx.site), resolved, unread, lost };
 }
 
 /**
@@ -116,71 +121,94 @@ function lostEvents(tx: Tx, last: number): Lost[] {
   return lost;
 }
 
-/** L2: of all that were ever given, by us or by the object that we replace. A revoked agent's word counts here too. */
-const highestEpoch = (tx: Tx): number =>
-  Math.max(
-    readMeta<number>(tx.sql, "epoch") ?? 0,
-    tx.sql.get<{ epoch: number | null }>("SELECT max(epoch) AS epoch FROM told_agent")?.epoch ?? 0,
-  );
+/**
+ * L2: of all that were ever given, by us or by the object that we replace. A revoked agent's word counts here too; nobody's
+ * beyond what may have been given since the export, as epochs end where whole numbers do.
+ */
+function highestEpoch(tx: Tx): number {
+  const own = readMeta<number>(tx.sql, "epoch") ?? 0;
+  const said = tx.sql.get<{ epoch: number | null }>("SELECT max(epoch) AS epoch FROM told_agent")?.epoch ?? 0;
+  return Math.max(own, Math.min(said, own + EPOCHS_BELIEVED));
+}
 
 const newestFirst = (tx: Tx): Attempt[] => tx.sql.all<Attempt>("SELECT * FROM told_attempt ORDER BY epoch DESC, lease");
 
 /** J4: attempts that were under way, and steps with newer attempts than our tables know, are read before anything else. */
-function resolve(tx: Tx): StepRow[] {
+function resolve(tx: Tx, epoch: number): number {
   const open = tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} AND state IN ('leased', 'running')`);
   for (const step of open) loseStep(tx, step, "the site was restored while the attempt was under way");
-  const newer: StepRow[] = [];
+  const known = new Set(open.map((s) => `${s.job} ${s.n}`));
+  const lost = new Set(
+    tx.sql
+      .all<Pick<StepRow, "job" | "device">>(`SELECT job, device FROM ${OPEN_STEPS} AND state = 'unknown'`)
+      .map((s) => `${s.job} ${s.device}`),
+  );
   for (const attempt of newestFirst(tx)) {
     const step = stepRow(tx.sql, attempt.job, attempt.step);
     if (!step || !isNewer(step, attempt) || isFinal.step(step.state)) continue;
-    // A target that ends without success must not count as one on which nothing was written.
-    if (stepBody(step).writes)
-      tx.sql.run("UPDATE job_target SET wrote = 1 WHERE job = ? AND device = ?", step.job, step.device);
-    if ([...open, ...newer].some((s) => s.job === step.job && s.n === step.n)) continue;
-    newer.push(step);
+    if (known.has(`${step.job} ${step.n}`)) continue;
+    known.add(`${step.job} ${step.n}`);
+    if (stepBody(step).writes) noteWrite(tx, step);
     // What waits for another step is marked: its first attempt will read, too. So does a machine's other branch, of which
     // only one is ever at work or lost: the first one's end may be for a person, and then none goes on.
-    if (step.state === "ready" && !hasLost(tx, step))
+    if (step.state === "ready" && !lost.has(`${step.job} ${step.device}`)) {
+      lost.add(`${step.job} ${step.device}`);
+      // L4, L6: by its last lease a report would count that was applied before the export, or that is older than this.
+      const { job, n } = step;
+      tx.sql.run(
+        "UPDATE step SET lease = NULL, epoch = ? WHERE job = ? AND n = ?",
+        Math.min(attempt.epoch, epoch),
+        job,
+        n,
+      );
       loseStep(tx, step, "an agent tells of an attempt after the export that was restored");
-    else if (step.state === "blocked" || step.state === "ready")
+    } else if (step.state === "blocked" || step.state === "ready")
       tx.sql.run("UPDATE step SET resolve = 1 WHERE job = ? AND n = ?", step.job, step.n);
   }
-  return [...open, ...newer];
+  return known.size;
 }
 
-const hasLost = (tx: Tx, { job, device }: StepRow): boolean =>
-  tx.sql.get(`SELECT 1 FROM ${OPEN_STEPS} AND state = 'unknown' AND job = ? AND device = ?`, job, device) !== undefined;
+/** A target that ends without success must not count as one on which nothing was written, nor its device as planned. */
+function noteWrite(tx: Tx, { job, device }: StepRow): void {
+  tx.sql.run("UPDATE job_target SET wrote = 1 WHERE job = ? AND device = ?", job, device);
+  if (deviceById(tx.sql, device)?.state === "planned")
+    move(tx, { subject: "device", id: device, to: "installing" }, { actor: "turnup", job });
+}
 
 const isNewer = (step: StepRow, attempt: Attempt): boolean =>
   attempt.lease !== step.lease && attempt.epoch > (step.epoch ?? 0);
 
 /**
  * Work that our tables do not know: of a job accepted after the export, or of a step that had ended by then. Its leases
- * and boots end by the next sync; the device starts nothing before an audit has read it.
+ * and boots end by the next sync; the machine starts nothing before an audit has read it. A device that is not here may be
+ * any of our machines under another name: then all are read. Whatever was told, it is one row for each of our devices.
  */
 function holdBackUnknown(tx: Tx): string[] {
-  const names: string[] = [];
-  const seen = new Set<string>();
+  const names = new Map<string, string>();
+  const elsewhere = new Set<string>();
   for (const attempt of newestFirst(tx)) {
     const step = stepRow(tx.sql, attempt.job, attempt.step);
-    if (seen.has(attempt.device) || (step && !(isNewer(step, attempt) && isFinal.step(step.state)))) continue;
-    seen.add(attempt.device);
+    if (names.has(attempt.device) || (step && !(isNewer(step, attempt) && isFinal.step(step.state)))) continue;
     const device = deviceById(tx.sql, attempt.device);
-    const name = device?.name ?? attempt.device;
-    names.push(name);
+    if (!device) {
+      elsewhere.add(attempt.device);
+      continue;
+    }
+    names.set(device.id, device.name);
     const why = `step ${attempt.step} of ${attempt.job}, which ${step ? "had ended" : "is unknown here"}, was ${attempt.outcome} after the export`;
-    if (device)
-      tx.sql.run("INSERT OR REPLACE INTO unread (device, why, since) VALUES (?, ?, ?)", device.id, why, tx.now);
-    found(tx, {
-      check: "unknown-work",
-      object: attempt.device,
-      name,
-      severity: "high",
-      text: `The site was restored from an export that does not know what was done on ${name}: ${why}.`,
-      next: "Nothing starts there before an audit has read it; compare the machine with the record.",
-    });
+    holdBack(tx, device.id, why);
+    sayUnread(tx, device.id, device.name, why);
   }
-  return names.sort();
+  if (elsewhere.size > 0) {
+    const why = `agents tell of work on ${elsewhere.size} devices that are not here, and each may be any machine here under another name`;
+    for (const id of audited(tx.sql)) {
+      if (names.has(id)) continue;
+      names.set(id, deviceById(tx.sql, id)?.name ?? id);
+      holdBack(tx, id, why);
+    }
+    sayUnread(tx, tx.site.id, tx.site.name, why);
+  }
+  return [...names.values()].sort();
 }
 
 /** Writes into the ledger what was done, and lets go of what was only for the hold. */

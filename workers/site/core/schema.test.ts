@@ -248,6 +248,11 @@ it.each(held)("a site on hold with tables of version $version is released", ({ l
   const { site } = w.do("site.release", { actor: "t", without: [] });
   expect(site).toMatchObject({ generation: 3, hold: null });
   w.now += 150_000;
+  w.do("tick", {});
+  // An agent has told of work on a device that is not here.
+  const { window = "", targets = [] } = w.sync({ free: 0 }).audit ?? {};
+  const observations = targets.map((t) => ({ device: t.device, serial: t.serial, power: "Off" }));
+  w.sync({ free: 0, audit: { window, observations } });
   finish(w);
   expectAllDone(w);
   expect(w.sql.all("SELECT epoch FROM step WHERE epoch > 5000").length).toBeGreaterThan(0);
