@@ -83,6 +83,12 @@ describe("the tables of a site at work", () => {
     ],
     ["UPDATE plan SET expires_at = expires_at + 1 WHERE job IS NULL", "is another one than its row says"],
     ["DELETE FROM text_part WHERE key = (SELECT id FROM plan WHERE job IS NOT NULL)", "is not its own"],
+    ["UPDATE step SET body = json_set(body, '$.name', 'other') WHERE n = 5", " is not as its plan has it"],
+    ["UPDATE job_target SET body = json_set(body, '$.serial', 'SN9') WHERE ord = 1", "is not as its plan has it"],
+    [
+      "UPDATE text_part SET text = replace(text, 'write-image', 'right-image') WHERE key = (SELECT plan FROM job WHERE state = 'running')",
+      "is not the one with its hash",
+    ],
     ["DELETE FROM policy", "the ledger says that 1 policies were applied, and 0 are here"],
     ["UPDATE policy SET version = 2", "policy 1 is missing"],
     ["UPDATE policy SET text = text || ' '", "policy 1 is not the one that was applied"],

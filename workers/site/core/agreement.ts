@@ -4,6 +4,7 @@
  * before (row-rules.ts).
  */
 
+import { canonicalJson } from "../../../shared/canonical.ts";
 import type { Sha256 } from "../../../shared/deps.ts";
 import { type JobState, jobStateOf, type StepState, type TargetState } from "../../../shared/model/job.ts";
 import { lifecycle, type Subject } from "../../../shared/model/lifecycle.ts";
@@ -206,19 +207,43 @@ function policyFault(sql: Sql, sha256: Sha256): string | undefined {
   return newest && !isPolicy(newest.text) ? `policy ${newest.version} cannot be read` : undefined;
 }
 
-/** A plan that may still be used must be the one that was reviewed (J7); a used one has become its job's rows. */
+/** A plan is the one that was reviewed (J7), and a used one has become its job's rows as it is (J5). */
 function planTextFault(sql: Sql, sha256: Sha256): string | undefined {
   for (const row of sql.all<PlanRow>("SELECT * FROM plan")) {
-    const plan = parsed(readText(sql, row.id) ?? "") as Plan | undefined;
-    if (row.job === null) {
-      const read = Plan.safeParse(plan);
-      if (!read.success || planHash(read.data, sha256) !== row.hash)
-        return `plan ${row.id} is not the one with its hash`;
-      if (plan?.id !== row.id || plan.approvals !== row.approvals || plan.expiresAt !== row.expires_at)
-        return `plan ${row.id} is another one than its row says`;
-    } else if (plan?.id !== row.id) return `the text of plan ${row.id} is not its own`;
+    const text = parsed(readText(sql, row.id) ?? "") as Plan | undefined;
+    if (text?.id !== row.id) return `the text of plan ${row.id} is not its own`;
+    const read = Plan.safeParse(text);
+    if (!read.success || planHash(read.data, sha256) !== row.hash) return `plan ${row.id} is not the one with its hash`;
+    if (text.approvals !== row.approvals || text.expiresAt !== row.expires_at)
+      return `plan ${row.id} is another one than its row says`;
+    const fault = row.job === null ? undefined : jobRowsFault(sql, row.job, text);
+    if (fault !== undefined) return fault;
   }
   return undefined;
+}
+
+/** Steps of a plan may be many: so many are read at once. */
+const STEPS_AT_ONCE = 500;
+
+function jobRowsFault(sql: Sql, job: string, { steps, targets }: Plan): string | undefined {
+  const differs = (body: string, planned: unknown) => canonicalJson(parsed(body)) !== canonicalJson(planned ?? null);
+  for (const { ord, body } of sql.all<{ ord: number; body: string }>(
+    "SELECT ord, body FROM job_target WHERE job = ?",
+    job,
+  ))
+    if (differs(body, targets[ord])) return `target ${ord} of ${job} is not as its plan has it`;
+  let count = 0;
+  for (let from = 0; from < steps.length; from += STEPS_AT_ONCE)
+    for (const { n, body } of sql.all<{ n: number; body: string }>(
+      "SELECT n, body FROM step WHERE job = ? AND n >= ? AND n < ?",
+      job,
+      from,
+      from + STEPS_AT_ONCE,
+    )) {
+      count += 1;
+      if (differs(body, steps[n])) return `step ${n} of ${job} is not as its plan has it`;
+    }
+  return count === steps.length ? undefined : `${job} has other steps than its plan`;
 }
 
 function parsed(text: string): unknown {

@@ -58,6 +58,7 @@ describe("a row", () => {
     ["policy", {}, { version: 0 }, "version: "],
     ["policy", {}, { sha: "x" }, "sha: a SHA-256"],
     ["meta", { key: "site" }, { value: "{}" }, "meta site: id: "],
+    ["meta", { key: "site" }, { key: "constructor" }, "meta constructor: no site keeps this"],
     ["meta", { key: "epoch" }, { value: "1001" }, "meta epoch: its epoch 1001 is above 1000"],
   ])("of %s that is %o is refused with %o", (table, where, change, words) => {
     expect(rowFault(table, { ...oneOf(table, where), ...change }, EPOCH)).toContain(words);

@@ -236,8 +236,9 @@ export const rowRules: Readonly<Record<string, Rules>> = {
     (r) => keyFault(r.serial_key, r.doc?.serial),
   ),
   meta: table({ key: text, value: json(z.unknown()) }, (r) => {
-    const known = meta[r.key ?? ""]?.safeParse(r.value);
-    return known && !known.success ? wordsOf(known.error) : undefined;
+    const known = Object.hasOwn(meta, r.key ?? "") ? meta[r.key ?? ""]?.safeParse(r.value) : undefined;
+    if (!known) return "no site keeps this";
+    return known.success ? undefined : wordsOf(known.error);
   }),
   plan: table({
     id: text,
