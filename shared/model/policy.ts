@@ -7,7 +7,7 @@ import { z } from "zod";
  */
 
 /** Upper bounds of the lists (S4). */
-const limits = { pools: 500, members: 5_000, small: 200, text: 200 } as const;
+const limits = { pools: 500, members: 5_000, small: 200, windows: 50, text: 200 } as const;
 
 const text = (description: string, example?: string) =>
   z
@@ -73,7 +73,7 @@ const PolicyWindow = z.strictObject({
   from: z.iso
     .date({ error: "a day, as 2026-11-30" })
     .meta({
-      description: "The day that INTERVAL and COUNT are counted from; it does not open before",
+      description: "The day that INTERVAL is counted from; it does not open before",
       examples: ["2026-11-30"],
     })
     .optional(),
@@ -166,7 +166,7 @@ export const Policy = z
     ).optional(),
     windows: list(
       PolicyWindow,
-      limits.small,
+      limits.windows,
       "When something may be taken out of service (G3); always if there is none",
     ).optional(),
     freezes: list(Freeze, limits.small, "When nothing may").optional(),

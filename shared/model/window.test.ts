@@ -114,6 +114,12 @@ it("without any window everything is open", () => {
   expect(nextOpening([], 5, HOUR)).toBe(5);
 });
 
+it("is found at once in any year, however long the rule has been going", () => {
+  expect(said(nextOpening([nights], at("2060-11-25T12:00:00Z"), 1))).toBe("2060-11-25T21:00:00.000Z");
+  const third = { ...nights, rrule: "FREQ=DAILY;INTERVAL=3", from: "2020-01-01" };
+  expect(said(nextOpening([third], at("2060-11-24T12:00:00Z"), 1))).toBe("2060-11-25T23:00:00.000Z");
+});
+
 it("every second week is counted from its day", () => {
   const weeks = { rrule: "FREQ=WEEKLY;INTERVAL=2;BYDAY=SA;BYHOUR=22", timeZone: "UTC", minutes: 60 };
   expect(said(nextOpening([{ ...weeks, from: "2026-11-02" }], at("2026-11-03T00:00:00Z"), 1))).toBe(

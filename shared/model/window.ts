@@ -13,7 +13,7 @@ export interface Window {
   /** IANA name. */
   timeZone: string;
   minutes: number;
-  /** The day, `2026-11-30`, that INTERVAL and COUNT are counted from, and before which it never opens. */
+  /** The day, `2026-11-30`, that INTERVAL is counted from, and before which it never opens. */
   from?: string | undefined;
 }
 
@@ -27,6 +27,8 @@ export interface Span {
 export const HORIZON_MS = 2 * 366 * 86_400_000;
 
 const MINUTE_MS = 60_000;
+/** Periods that are looked through for one that a rule names: more than the days of the horizon. */
+const MAX_PERIODS = 1_500;
 /** A Monday and the first of a year, so that rules which take a day from their beginning take one of these. */
 const ANCHOR = "2024-01-01";
 
@@ -42,6 +44,7 @@ export const readRule = ({ rrule, timeZone, from = ANCHOR }: Window): RRuleTempo
   new RRuleTemporal({
     rruleString: `DTSTART;TZID=${timeZone}:${from.replaceAll("-", "")}T000000\nRRULE:${rrule}`,
     strict: true,
+    maxIterations: MAX_PERIODS,
   });
 
 function ruleOf(window: Window): Rule {
@@ -59,7 +62,7 @@ function spanAfter({ rule, window }: Rule, at: Millis): Span | undefined {
   try {
     opens = rule.next(new Date(at));
   } catch {
-    // It gives up after 10,000 periods in which a rule names no day, as the 30th of February.
+    // It gives up after so many periods in which a rule names no day, as the 30th of February.
     return undefined;
   }
   if (!opens) return undefined;

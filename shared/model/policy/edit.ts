@@ -1,4 +1,4 @@
-import { Document, isMap, isSeq, type Node, parseDocument, type YAMLSeq } from "yaml";
+import { Document, isMap, isScalar, isSeq, type Node, parseDocument, type YAMLSeq } from "yaml";
 import { canonicalJson } from "../../canonical.ts";
 import type { Hold } from "../policy.ts";
 
@@ -52,6 +52,9 @@ export function withoutHolds(text: string, on: string, owner: string | undefined
 function flow(hold: Hold): string {
   const document = new Document(hold);
   if (isMap(document.contents)) document.contents.flow = true;
+  // Older YAML reads a moment as something else than text.
+  const until = document.get("until", true);
+  if (isScalar(until)) until.type = "QUOTE_DOUBLE";
   return document.toString({ lineWidth: 0 }).trimEnd();
 }
 

@@ -137,12 +137,35 @@ describe("a fault is named with its place", () => {
     "FREQ=MONTHLY;BYMONTHDAY=32",
     "FREQ=MONTHLY;BYMONTHDAY=1,32",
     "FREQ=DAILY;INTERVAL=0",
+    "FREQ=DAILY;COUNT=5",
+    "FREQ=DAILY;BYHOUR=1,2,3,4,5;BYMINUTE=0,10,20,30,40",
     "FREQ=DAILY;UNTIL=20280101",
   ])("a rule that cannot be read, or would be read as less than it says: %j", (rrule) => {
     const found = faultsOf({ ...good, windows: [{ ...window, rrule, from: "2026-11-02" }] });
     expect(found).toHaveLength(1);
     expect(found[0]).toMatch(/^(window_rule_malformed|value_out_of_range|missing_key) \/windows\/0\/rrule$/);
   });
+});
+
+it("[S4] rules that are made to cost time cost little", () => {
+  const [window] = good.windows;
+  const hours = Array.from({ length: 24 }, (_, hour) => hour).join();
+  const costly = [
+    "FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30",
+    "FREQ=DAILY;BYSETPOS=366;BYHOUR=1",
+    `FREQ=YEARLY;BYYEARDAY=366;BYMONTH=1;BYHOUR=${hours}`,
+    `FREQ=DAILY;BYSETPOS=24;BYHOUR=${hours};BYMONTH=2;BYMONTHDAY=30`,
+    "FREQ=DAILY;INTERVAL=9999;BYMONTH=2;BYMONTHDAY=30",
+  ];
+  const windows = Array.from({ length: 50 }, (_, n) => ({
+    ...{ ...window, name: `w${n}`, from: "1900-01-01" },
+    rrule: costly[n % costly.length],
+  }));
+  const began = process.cpuUsage();
+  expect(faultsOf({ ...good, windows })).toHaveLength(50);
+  const { user } = process.cpuUsage(began);
+  // Some 1 s; COUNT alone once took 20 s for one rule.
+  expect(user).toBeLessThan(10_000_000);
 });
 
 it("all faults are told at once", () => {

@@ -1,14 +1,19 @@
 import type { Millis } from "../../deps.ts";
 import type { Policy, PolicyWindow } from "../policy.ts";
-import { type Faults, pointerTo } from "../site-file/faults.ts";
+import type { Faults } from "../site-file/faults.ts";
 import { instead } from "../site-file/nearest.ts";
 import { nextOpening, readRule } from "../window.ts";
 
-/** Parts of a rule that say on which days and at which time; anything finer or of another calendar is no window. */
-const PARTS = ["FREQ", "INTERVAL", "COUNT", "UNTIL", "WKST", "BYSETPOS"].concat(
+/**
+ * Parts of a rule that say on which days and at which time. Anything finer or of another calendar is no window, and COUNT
+ * would have every opening counted from the first on, however many there were; UNTIL says the same.
+ */
+const PARTS = ["FREQ", "INTERVAL", "UNTIL", "WKST", "BYSETPOS"].concat(
   ...["BYMONTH", "BYWEEKNO", "BYYEARDAY", "BYMONTHDAY", "BYDAY", "BYHOUR", "BYMINUTE"],
 );
 const FREQUENCIES = ["DAILY", "WEEKLY", "MONTHLY", "YEARLY"];
+/** Openings a day. A guard may have to look through those of two years. */
+const MAX_A_DAY = 24;
 const EXAMPLE = "FREQ=DAILY;BYHOUR=22;BYMINUTE=0";
 
 /** Judges the rules of the windows, each by itself. `now`: what opens no more within two years never opens. */
@@ -64,12 +69,15 @@ function checkRule(window: PolicyWindow, at: string, faults: Faults): boolean {
   const frequency = parts.find(([key]) => key === "FREQ")?.[1];
   if (frequency === undefined) return wrong("the rule has no FREQ");
   if (!FREQUENCIES.includes(frequency)) return wrong(`FREQ is ${frequency}`, instead(frequency, FREQUENCIES));
-  const counted = ["INTERVAL", "COUNT"].find((key) => seen.has(key));
-  if (counted !== undefined && window.from === undefined && !faults.broken(`${at}/from`)) {
-    const text = `${counted} is counted from a day, and the window names none`;
-    faults.add("window_anchor_missing", `${at}${pointerTo(["from"])}`, text, "from: 2026-11-30");
+  if (seen.has("INTERVAL") && window.from === undefined && !faults.broken(`${at}/from`)) {
+    const text = "INTERVAL is counted from a day, and the window names none";
+    faults.add("window_anchor_missing", `${at}/from`, text, "from: 2026-11-30");
     return false;
   }
+  const times = (key: string) => parts.find(([name]) => name === key)?.[1].split(",").length ?? 1;
+  const aDay = times("BYHOUR") * times("BYMINUTE");
+  if (aDay > MAX_A_DAY)
+    return wrong(`it would open ${aDay} times a day`, `at most ${MAX_A_DAY} times, for more minutes`);
   let read: string;
   try {
     read = readRule({ ...window, timeZone: "UTC", from: undefined }).toString();
