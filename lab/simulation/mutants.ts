@@ -141,8 +141,8 @@ export const mutants: readonly Mutant[] = [
     name: "identity-not-read",
     rule: "T2",
     file: `${AGENT}executor/guard.ts`,
-    from: "  checkIdentity(system, target);\n  const { machines }",
-    to: "  const { machines }",
+    from: "mayTouch(step, world, checkIdentity(system, target));",
+    to: "mayTouch(step, world, target.serial);",
   },
   {
     name: "time-runs-on-hold",

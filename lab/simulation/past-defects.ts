@@ -63,7 +63,7 @@ export const pastDefects: readonly (Mutant & { found: string })[] = [
     found: "a restore left several lost steps on one machine, and one was leased while it waited for a person",
     rule: "L1",
     file: `${CORE}release.ts`,
-    from: 'step.state === "ready" && !lost.has(`${step.job} ${step.device}`)',
+    from: 'step.state === "ready" && !lost.has(target)',
     to: 'step.state === "ready"',
   },
   {
