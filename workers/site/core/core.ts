@@ -243,10 +243,15 @@ const answers: Answers = {
   outbox: ({ sql, now }, { limit }) => ok(outboxState(sql, now, limit)),
   "outbox.drop": ({ sql, now }) => ok(dropsFirst(sql, now)),
   "export.page": ({ sql, site, board, now }, input) => {
-    if (!input.after) board.still.begin(input.token, now);
-    else if (!board.still.goesOn(input.token)) return refuse("export_moved", `${site.name} was changed meanwhile.`);
+    const { still } = board;
+    if (input.after && !still.goesOn(input.token)) {
+      const wait = Math.ceil((still.freeAt(now) - now) / 1000);
+      const again = wait > 0 ? ` It stands still for an export again in ${wait} s.` : "";
+      return refuse("export_moved", `${site.name} was changed meanwhile.${again}`);
+    }
     const page = exportPage(sql, site, input);
-    if (page.next === null) board.still.end(input.token);
+    if (page.next === null) still.end(input.token, now);
+    else if (!input.after) still.begin(input.token, now);
     return ok(page);
   },
   "permit.due": ({ sql }, { now }) => ok((permitDueAt(sql, now) ?? Number.POSITIVE_INFINITY) <= now),

@@ -151,8 +151,9 @@ function resolve(tx: Tx, epoch: number): number {
     if (stepBody(step).writes) noteWrite(tx, step);
     // What waits for another step is marked: its first attempt will read, too. So does a machine's other branch, of which
     // only one is ever at work or lost: the first one's end may be for a person, and then none goes on.
-    if (step.state === "ready" && !lost.has(`${step.job} ${step.device}`)) {
-      lost.add(`${step.job} ${step.device}`);
+    const target = `${step.job} ${step.device}`;
+    if (step.state === "ready" && !lost.has(target)) {
+      lost.add(target);
       // L4, L6: by its last lease a report would count that was applied before the export, or that is older than this.
       const { job, n } = step;
       tx.sql.run(

@@ -79,17 +79,67 @@ describe("while an export of several pages is read", () => {
     expect(other.rest()).toBe("export_moved");
   });
 
-  it("another reader, or an eviction, ends it with export_moved", () => {
+  it("another reader reads beside it, and an eviction ends both with export_moved", () => {
     const { w, reader } = reading();
     const other = new Reader(w, "other");
     other.read();
-    expect(reader.read()).toBe("export_moved");
+    expect(reader.rest()).toBeUndefined();
+    expect(w.refusal("plan.create", plan)).toBe("unavailable");
     expect(other.rest()).toBeUndefined();
-    expect(other.lines).toEqual(exported(w));
-    const third = new Reader(w);
+    expect(other.lines).toEqual(reader.lines);
+    expect(w.refusal("plan.create", plan)).toBeUndefined();
+    const [third, fourth] = [new Reader(w, "third"), new Reader(w, "fourth")];
     third.read();
+    fourth.read();
     w.evict();
-    expect(third.read()).toBe("export_moved");
+    expect([third.read(), fourth.read()]).toEqual(["export_moved", "export_moved"]);
+  });
+
+  it("[J10] readers who follow each other hold the site up for 15 s of each minute, and no lease runs out", () => {
+    const w = new World(300);
+    w.install(["srv00000"]);
+    const [held] = w.sync().leases;
+    if (!held) throw new Error("no lease");
+    const step = () => w.ask("steps", { job: held.job })[held.step]?.state;
+    const barred: number[] = [];
+    for (let second = 0; second < 600; second++) {
+      w.now += 1_000;
+      w.core.query(w.now, "export.page", { token: `r${second % 7}`, maxChars: 1 });
+      const request = { v: 1, instance: "i", version: "1", free: 0, holding: [held.id], reports: [], progress: [] };
+      if (w.refusal("agent.sync", { agent: w.agent, request }) === "unavailable") barred.push(second);
+      w.refusal("tick", {});
+      expect(step()).toBe("leased");
+    }
+    for (const from of barred) expect(barred.filter((s) => s >= from && s < from + 60).length).toBeLessThanOrEqual(15);
+    expect(barred.length).toBeGreaterThan(60);
+  });
+
+  it("[C7] nor does a clock that is set back let them hold it up for longer", () => {
+    const { w } = reading();
+    w.now -= 3_600_000;
+    const other = new Reader(w, "other");
+    other.read();
+    w.now += 15_000;
+    expect(w.refusal("plan.create", plan)).toBeUndefined();
+  });
+
+  it("says when the site stands still for an export again", () => {
+    const { w } = reading();
+    w.now += 20_000;
+    const late = new Reader(w, "late");
+    late.read();
+    w.do("plan.create", plan);
+    const reply = w.core.query(w.now, "export.page", {
+      token: "late",
+      after: { table: "event", key: [] },
+      maxChars: 1,
+    });
+    expect(reply).toMatchObject({
+      problem: { code: "export_moved", detail: expect.stringContaining("again in 55 s") },
+    });
+    w.now += 55_000;
+    expect(new Reader(w, "again").read()).toBeUndefined();
+    expect(w.refusal("plan.create", plan)).toBe("unavailable");
   });
 
   it("the read model and the budget are served on, and move nothing", () => {
