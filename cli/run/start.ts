@@ -12,6 +12,7 @@ import { duration } from "../output/words.ts";
 import { processCli } from "./cli.ts";
 import { writeAtomic } from "./control-plane/processes.ts";
 import { root } from "./foreground.ts";
+import { approverFiles } from "./start/approvers.ts";
 import { bringUp, type Running } from "./start/bring-up.ts";
 import { forgetAll, takeLock } from "./start/lock.ts";
 import { readOptions, type StartOptions, USAGE } from "./start/options.ts";
@@ -162,6 +163,8 @@ function reportLines(result: RunResult, planted: Planted[] | undefined): string[
 
 /** Where to go from here, when it stays up. */
 function whereLines({ client, netboot, metrics }: Running, paths: RunPaths): string[] {
+  const anna = approverFiles(paths, "anna");
+  const at = (file: string) => relative(process.cwd(), file);
   return [
     "",
     `API            ${client.url}/v1, described at ${client.url}/docs`,
@@ -169,6 +172,7 @@ function whereLines({ client, netboot, metrics }: Running, paths: RunPaths): str
     `Agent          ${metrics}/metrics, ${metrics}/healthz; netboot at ${netboot}`,
     `Logs, disks    ${relative(process.cwd(), paths.logs)}/, ${relative(process.cwd(), join(paths.sim.dir, "disks"))}/`,
     "Try            npx turnup site list; npx turnup jobs; npx turnup findings",
+    `Approve        TURNUP_TOKEN=$(cat ${at(anna.token)}) npx turnup approve PLAN --key ${at(anna.key)}; ben may, too`,
     "Ctrl-C stops everything.",
   ];
 }

@@ -10,6 +10,7 @@ import type { Cli } from "../../context.ts";
 import { problemError } from "../../context.ts";
 import type { SiteReading } from "../../input/site-file.ts";
 import { endOrphan, writeAtomic } from "../control-plane/processes.ts";
+import { listAtAgent, prepareApprovers } from "./approvers.ts";
 import { Child, type ChildSpec } from "./child.ts";
 import type { StartOptions } from "./options.ts";
 import type { RunPaths } from "./paths.ts";
@@ -126,6 +127,7 @@ export async function bringUp(world: World): Promise<Running> {
       speed: options.speed,
     });
     await enrol(client, paths, site.name, name);
+    listAtAgent(paths, await prepareApprovers(client, paths), world.cli.now());
     spawn({ name: "agent", script: MARKERS.agent, args: ["--config", paths.agent.config] });
     return {
       client,

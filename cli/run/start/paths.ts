@@ -13,6 +13,7 @@ export function runPaths(cwd: string) {
     pids: join(dir, "pids"),
     logs: join(dir, "logs"),
     images: join(dir, "images"),
+    approvers: join(dir, "approvers"),
     agent: {
       dir: agent,
       config: join(agent, "agent.yaml"),
