@@ -9,6 +9,7 @@ export const checks = [
   "unknown-hardware",
   "unknown-work",
   "ledger-head",
+  "left-out-of-service",
 ] as const;
 export const Finding = z.object({
   site: z.string(),

@@ -1,6 +1,6 @@
-import { type Outcome, ok, type Problem, refuse } from "../../shared/errors.ts";
+import { ok, type Problem, refuse } from "../../shared/errors.ts";
 import type { Plan, PlanStep, PlanTarget } from "../../shared/model/plan.ts";
-import type { Image } from "../../shared/model/site.ts";
+import { type ResolvedServer, resolveServer } from "./server-target.ts";
 import { chain, MAX_TARGETS, type PlanDevice, step, type Workflow, withDeadline } from "./workflow.ts";
 
 /**
@@ -18,7 +18,7 @@ export const serverInstall: Workflow = {
     const steps: PlanStep[] = [];
     const problems: Problem[] = [];
     for (const device of input.devices) {
-      const resolved = resolve(device, input.images);
+      const resolved = resolveServer(device, input.images);
       if (!resolved.ok) {
         problems.push(resolved.problem);
         continue;
@@ -44,46 +44,10 @@ export const serverInstall: Workflow = {
   },
 };
 
-interface Resolved {
-  target: PlanTarget;
-  image: Image;
-  medium: PlanTarget["media"][number];
-  bom: NonNullable<PlanDevice["doc"]["install"]>["bom"];
-}
-
-function resolve({ id, doc, asset, media }: PlanDevice, images: Image[]): Outcome<Resolved> {
-  const { install, name } = doc;
-  if (!install) return refuse("target_state", `${name} has no hardware class, so nothing says how to install it.`);
-  if (!asset) return refuse("target_state", `${name} has no asset bound to it.`);
-  const image = images.find((i) => i.name === install.image);
-  if (!image)
-    return refuse("image_unavailable", `${name} wants the image ${install.image}, which the site does not list.`);
-  const frozen = media.map((m) => ({
-    id: m.id,
-    bay: m.bay,
-    serial: m.serial,
-    sizeBytes: m.sizeBytes,
-    chosen: m.serial === install.systemDrive,
-  }));
-  const medium = frozen.find((m) => m.chosen);
-  if (!medium) return refuse("disk_missing", `${name} has no drive with the serial ${install.systemDrive}.`);
-  const state = media.find((m) => m.id === medium.id)?.state;
-  if (state !== "present" && state !== "erased")
-    return refuse("disk_missing", `The drive ${medium.serial} of ${name} is recorded as ${state}.`);
-  const target: PlanTarget = {
-    device: id,
-    name,
-    asset: asset.id,
-    serial: asset.serial,
-    aliases: asset.aliases,
-    bmc: install.bmc,
-    boot: install.boot,
-    media: frozen,
-  };
-  return ok({ target, image, medium, bom: install.bom });
-}
-
-function installSteps(device: PlanDevice, { target, image, medium, bom }: Resolved): Omit<PlanStep, "n" | "needs">[] {
+function installSteps(
+  device: PlanDevice,
+  { target, image, medium, bom }: ResolvedServer,
+): Omit<PlanStep, "n" | "needs">[] {
   const on = target.device;
   const bmc = `BMC ${target.bmc.address}`;
   const drive = `drive ${medium.serial} in ${medium.bay}`;

@@ -34,6 +34,8 @@ export interface Workflow {
   maxTargets: number;
   /** The params that an intent may have; any other is refused before `plan` is asked. */
   params: readonly string[];
+  /** For people who have to give params: those that do the least. */
+  example?: Readonly<Record<string, string>>;
   plan(input: PlanInput): Outcome<Plan>;
 }
 

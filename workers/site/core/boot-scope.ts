@@ -25,10 +25,12 @@ export function beginAgain(tx: Tx, steps: readonly StepRow[]): void {
  * first of them is the one to do, since only its own boot answers to the new one. Returns the step to lease.
  */
 export function stepFor(tx: Tx, step: StepRow, target: TargetRow, agent: string): StepRow {
-  if (target.agent === null || target.agent === agent || !isOfBoot(step)) return step;
+  if (target.agent === null || target.agent === agent) return step;
   const ofBoot = stepsOf(tx.sql, target).filter(isOfBoot);
-  if (!ofBoot.some((s) => s.state === "succeeded")) return step;
-  beginAgain(tx, ofBoot);
+  // What is done in the boot and outlives it, as a written drive, needs the boot all the same.
+  const within = isOfBoot(step) || (ofBoot.some((s) => s.n < step.n) && ofBoot.some((s) => s.n > step.n));
+  if (!within || !ofBoot.some((s) => s.state === "succeeded")) return step;
+  beginAgain(tx, isOfBoot(step) ? ofBoot : [...ofBoot, step]);
   readyMet(tx, target);
   tx.event(
     target.job,

@@ -27,7 +27,9 @@ it("lists no move of an active device that no command offers", () => {
   w.install(["srv00000"]);
   w.work();
   expect(w.state("srv00000")).toBe("active");
-  expect(ask(w, "srv00000").wouldChange).toEqual([expect.stringContaining("no workflow starts from active yet")]);
+  expect(ask(w, "srv00000").wouldChange).toEqual([
+    expect.stringContaining(`turnup plan server.reinstall srv00000 --site ams01 --params '{"mode":"keep-data"}'`),
+  ]);
 });
 
 it("tells who waits for a person only what that person can do today", () => {

@@ -92,7 +92,10 @@ function whatMayStart({ workflows, site }: Seen, row: DeviceRow): string[] {
     return ["Only the site file changes it: it has no hardware class, so no workflow acts on it."];
   const out = [...workflows.values()]
     .filter((workflow) => workflow.startsFrom.includes(row.state))
-    .map((w) => `${w.title}: \`turnup plan ${w.name} ${row.name} --site ${site.name}\`; it prints how to apply it.`);
+    .map((w) => {
+      const params = w.example ? ` --params '${JSON.stringify(w.example)}'` : "";
+      return `${w.title}: \`turnup plan ${w.name} ${row.name} --site ${site.name}${params}\`; it prints how to apply it.`;
+    });
   return out.length > 0 ? out : [`Nothing that a command offers today: no workflow starts from ${row.state} yet.`];
 }
 

@@ -92,20 +92,22 @@ function succeed(tx: Tx, step: StepRow, report: Report): void {
   tx.event(step.job, "step.succeeded", { device: step.device, step: body.name });
   const actor = `agent:${step.agent}`;
   for (const mark of body.marks?.success ?? []) move(tx, mark, { actor, job: step.job });
-  if (body.action === "ramdisk.writeImage") recordWrite(tx, step, report.result, actor);
+  if (body.action === "ramdisk.writeImage" || body.action === "ramdisk.overwrite")
+    recordWrite(tx, step, report.result, actor);
   readyNext(tx, step);
 }
 
 /** What a medium now holds is part of its history, although its state is the same. */
 function recordWrite(tx: Tx, step: StepRow, result: unknown, actor: string): void {
-  const { medium, image } = stepBody(step).params as { medium: { medium: string }; image: { name: string } };
+  const { medium, image } = stepBody(step).params as { medium: { medium: string }; image?: { name: string } };
   record(tx, {
     subject: "medium",
     id: medium.medium,
-    kind: "medium.written",
+    // No erasure, and not called one (E2).
+    kind: image ? "medium.written" : "medium.overwritten",
     actor,
     job: step.job,
-    data: { image: image.name, proof: result },
+    data: { ...(image && { image: image.name }), proof: result },
   });
 }
 

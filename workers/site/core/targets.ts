@@ -3,6 +3,7 @@
 import { isDestructive } from "../../../shared/model/approval.ts";
 import { type Failure, isFinal, jobStateOf, type TargetState } from "../../../shared/model/job.ts";
 import { isCancelled } from "./cancelled.ts";
+import { closeFinding, found } from "./findings.ts";
 import { leaveHeld } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
 import { targetLimits } from "./limits.ts";
@@ -44,7 +45,7 @@ const humanDecides: Readonly<Record<string, string>> = {
   disk_not_blank: "a person to decide about the data on the planned drive: blank it by hand and retry, or cancel",
   machine_powered_on: "a person to find out what runs on the machine: power it off by hand and retry, or cancel",
   asset_in_service:
-    "a person: the asset reached service through this agent, and no workflow reinstalls such a one yet; cancel",
+    "a person: the asset reached service through this agent; cancel, and plan server.reinstall if it is meant",
 };
 
 /**
@@ -113,15 +114,7 @@ export function endTarget(
         step.n,
       );
   }
-  if (state !== "succeeded" && deviceById(tx.sql, target.device)?.state === "installing") {
-    // Nothing was written: the place is as it was. Else a person looks first.
-    const to = target.wrote === 1 ? "failed" : "planned";
-    move(
-      tx,
-      { subject: "device", id: target.device, to },
-      { actor: "turnup", job: target.job, data: failure ? { failure } : {} },
-    );
-  }
+  leaveDevice(tx, target, state, failure);
   tx.sql.run("DELETE FROM lock WHERE device = ? AND job = ?", target.device, target.job);
   heldAnew(tx, target.device);
   tx.sql.run(
@@ -135,6 +128,33 @@ export function endTarget(
   tx.event(target.job, "target.state", { device: target.device }, { state, ...(failure && { failure }) });
   if (state !== "succeeded") for (const doomed of doomedBy(tx, target, steps)) doom(tx, doomed.target, doomed.why);
   tx.changedJobs.add(target.job);
+}
+
+/** Where the device stands when the job lets go of it; one that is left out of service by no success is a finding. */
+function leaveDevice(
+  tx: Tx,
+  target: TargetRow,
+  state: "succeeded" | "failed" | "cancelled",
+  failure: Failure | null,
+): void {
+  const device = deviceById(tx.sql, target.device);
+  if (!device) return;
+  if (state === "succeeded") return closeFinding(tx, "left-out-of-service", device.id);
+  const out = device.state === "draining" || device.state === "maintenance";
+  if (device.state !== "installing" && !out) return;
+  // Nothing was written: the place is as it was, or the system is still on its drive. Else a person looks first.
+  const to = target.wrote === 1 ? "failed" : out ? undefined : "planned";
+  const why = { actor: "turnup", job: target.job, data: failure ? { failure } : {} };
+  if (to !== undefined) move(tx, { subject: "device", id: device.id, to }, why);
+  if (!out) return;
+  found(tx, {
+    check: "left-out-of-service",
+    object: device.id,
+    name: device.name,
+    severity: "high",
+    text: `${device.name} was taken out of service by ${target.job}, which ${state === "failed" ? "failed" : "was cancelled"}; it is ${to ?? device.state} now.`,
+    next: "Mend the cause and `turnup retry JOB`, or plan anew: until a job brings it back it stays out.",
+  });
 }
 
 /** The target cannot succeed any more. */

@@ -215,6 +215,15 @@ export class World {
     return this.do("job.create", made).job.id;
   }
 
+  /** Reinstalls servers that are in service, approved by two people. */
+  reinstall(targets: string[], mode: "keep-data" | "wipe", key = `reinstall ${mode}`): string {
+    const actor = "token:op";
+    const view = this.do("plan.create", { workflow: "server.reinstall", targets, params: { mode }, actor });
+    for (const person of ["ann", "bob"]) this.do("plan.approve", this.approval(view, person));
+    const { plan, hash } = view;
+    const { approvers } = this;
+    return this.do("job.create", { key, body: key, actor, plan: plan.id, hash, approvers }).job.id;
+  }
   install(targets: string[], key = "k1"): string {
     return this.start("server.install", targets, { key });
   }

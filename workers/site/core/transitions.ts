@@ -49,7 +49,7 @@ export const jobMoves: Moves<JobState> = {
   cancelled: [],
 };
 
-/** Moves of a device's lifecycle that jobs make; a part of the table in shared/model/lifecycle.ts. */
+/** Moves of a device's lifecycle that installs make; a part of the table in shared/model/lifecycle.ts. */
 export const jobDeviceMoves: Readonly<Partial<Record<DeviceState, readonly DeviceState[]>>> = {
   planned: ["installing"],
   installing: ["active", "planned", "failed"],
