@@ -12,6 +12,8 @@ export interface Witnessed {
   plannedSerial: string;
   serial: string;
   inService: boolean;
+  /** Its BMC has just told a power state that it was not in. */
+  lied: boolean;
   /** A person switched it on. */
   foreign: boolean;
 }
@@ -29,12 +31,13 @@ export class MachineWitness implements Witness {
   }
 
   sent(host: AgentHost, write: Write): () => void {
-    const { device, address, plannedSerial, serial, inService, foreign } = this.#of();
+    const { device, address, plannedSerial, serial, inService, lied, foreign } = this.#of();
     const what = `${host.name} sent ${write.kind} to ${serial}`;
     this.#sim.say(what);
     if (write.to !== address) this.#sim.violate("T2", `${what}, which does not belong to the address ${write.to}`);
     if (serial !== plannedSerial) this.#sim.violate("T2", `${what}, which stands where ${plannedSerial} was planned`);
-    if (inService) this.#sim.violate("T5", `${what}, which is in service`);
+    if (inService && !this.#deceived(host, device, serial, write, lied))
+      this.#sim.violate("T5", `${what}, which is in service`);
     if (foreign && !host.journal.get("SELECT 1 FROM effect WHERE device = ? AND kind = 'power.On'", device))
       this.#sim.violate("T5", `${what}, which a person had switched on`);
     this.#leased(host, device, write, what);
@@ -49,6 +52,15 @@ export class MachineWitness implements Witness {
     const mine = { host, kind: write.kind };
     this.#open.add(mine);
     return () => this.#open.delete(mine);
+  }
+
+  /**
+   * An agent that came after its site was restored from before the install knows only what the BMC tells of the power.
+   * Where that was a lie, it takes the machine for one that is off, and from then on for one that it switched on.
+   */
+  #deceived({ journal }: AgentHost, device: string, serial: string, { kind }: Write, lied: boolean): boolean {
+    if (journal.get("SELECT 1 FROM in_service WHERE serial = ?", serial.toLowerCase())) return false;
+    return lied || (kind !== "power.On" && journal.get("SELECT 1 FROM powered WHERE device = ?", device) !== undefined);
   }
 
   /** L3: the call and its time-out fit into what is left of a lease that this process has in hand. */

@@ -94,7 +94,8 @@ export class Machine {
     const { device, serial, inService, foreign } = this;
     // Who was told that it is off, or had just looked, could not know.
     const known = this.#on && this.bmc.liedAt < this.#pressedAt && this.#sim.clock.now > this.#pressedAt + LOOKED_MS;
-    return { device, serial, inService, foreign: foreign && known };
+    const lied = this.bmc.liedAt > this.#sim.clock.now - LOOKED_MS;
+    return { device, serial, inService, lied, foreign: foreign && known };
   }
   #say(what: string): void {
     this.#sim.say(`${this.planned.name} ${what}`);
