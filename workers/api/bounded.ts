@@ -14,7 +14,11 @@ const larger = [
 export const bounded: MiddlewareHandler<AppEnv> = async (c, next) => {
   if (c.req.method === "GET" || c.req.method === "HEAD") return next();
   const most = larger.find(({ path }) => path.test(c.req.path))?.bytes ?? MAX_BODY;
-  if (Number(c.req.header("content-length")) > most) throw tooLarge(most);
+  const announced = Number(c.req.header("content-length"));
+  if (announced > most) {
+    if (announced <= most + DISCARDED) await discard(c.req.raw.body, most + DISCARDED);
+    throw tooLarge(most);
+  }
   const encoding = c.req.header("content-encoding");
   if (encoding !== undefined && encoding.toLowerCase() !== "identity")
     throw new TurnupError({ code: "unsupported_media_type", detail: "The body comes packed; send it as it is." });
@@ -26,7 +30,21 @@ export const bounded: MiddlewareHandler<AppEnv> = async (c, next) => {
   return next();
 };
 
-/** Counts what comes, whatever length was announced, and reads no further than the limit: a body is never held whole before. */
+/**
+ * Bytes of a body beyond its limit that are read at most, and thrown away unseen: many clients send all of it before they
+ * look at an answer, and would hear of a broken connection instead.
+ */
+export const DISCARDED = 32 * MIB;
+
+async function discard(body: ReadableStream<Uint8Array> | null, most: number): Promise<void> {
+  let size = 0;
+  for await (const piece of body ?? []) {
+    size += piece.byteLength;
+    if (size > most) return;
+  }
+}
+
+/** Counts what comes, whatever length was announced, and keeps nothing beyond the limit: a body is never held whole before. */
 async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
   // As other text than it is, it would be taken without a word.
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
@@ -35,9 +53,10 @@ async function readText(body: ReadableStream<Uint8Array> | null, most: number): 
   try {
     for await (const piece of body ?? []) {
       size += piece.byteLength;
-      if (size > most) throw tooLarge(most);
-      text += decoder.decode(piece, { stream: true });
+      if (size > most + DISCARDED) break;
+      text = size > most ? "" : text + decoder.decode(piece, { stream: true });
     }
+    if (size > most) throw tooLarge(most);
     return text + decoder.decode();
   } catch (error) {
     if (error instanceof TypeError) throw new TurnupError({ code: "bad_request", detail: "The body is not UTF-8." });
