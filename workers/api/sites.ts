@@ -20,6 +20,8 @@ import { resolveDocument } from "./site-document.ts";
 import { findSite, siteFor, sitesInScope } from "./site-lookup.ts";
 
 const tags = ["Sites"];
+/** Sites that are asked for themselves in one list, at most. */
+const ASKED = 20;
 const SiteParam = z.object({ site: Ref });
 const CreateSite = z.strictObject({
   name: SiteName,
@@ -70,7 +72,11 @@ export const sites = () =>
           for (const view of page.items) views.set(view.id, view);
           cursor = page.next ?? undefined;
         } while (cursor !== undefined);
-        // The registry says which there are; what the read model does not know yet is shown as still empty.
+        // The registry says which there are; what the read model does not know yet, as after a restore, its site is asked for.
+        const unknown = rows.filter((row) => !views.has(row.id)).slice(0, ASKED);
+        const told = await Promise.allSettled(unknown.map((row) => siteObject(c.env, row).ask("site", {})));
+        for (const answer of told)
+          if (answer.status === "fulfilled" && answer.value.ok) views.set(answer.value.value.id, answer.value.value);
         const items = rows.map(
           (row) => views.get(row.id) ?? SiteView.parse({ ...row, revision: 0, racks: 0, devices: 0, version: 0 }),
         );
@@ -133,15 +139,19 @@ export const sites = () =>
       },
     );
 
+/** Articles that a refusal names, at most. */
+const NAMED = 5;
+
 /** T4: an article is in one site only. A token that is limited to some sites is not told the names of others. */
 async function refuseElsewhere(c: Context<AppEnv>, id: string, site: ResolvedSite): Promise<void> {
   const found = await installedElsewhere(c.env.DB, id, site);
   if (found.length === 0) return;
-  const texts = found.map(async ({ serial, site: other }) => {
+  const texts = found.slice(0, NAMED).map(async ({ serial, site: other }) => {
     const name = inScope(c.var.principal, other) ? (await findSite(c.env.DB, other))?.name : undefined;
     return `${serial} is installed in ${name === undefined ? "another site" : `the site ${name}`}`;
   });
-  const detail = `${(await Promise.all(texts)).join("; ")}. Take it out of that site's file first, or correct the serial (T4).`;
+  const more = found.length > texts.length ? `; and ${found.length - texts.length} more` : "";
+  const detail = `${(await Promise.all(texts)).join("; ")}${more}. Take it out of that site's file first, or correct the serial (T4).`;
   throw new TurnupError({ code: "conflict", detail });
 }
 
