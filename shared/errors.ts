@@ -97,7 +97,7 @@ export const errorCatalog = {
   agents_missing: spec(
     409,
     "Not every agent has told what it did since the export",
-    "Start the agents named in the detail, or go on without one by `--without AGENT`, which revokes it.",
+    "Those that run come by themselves within some seconds: say it again. Start the others, or go on without one by `--without AGENT`, which revokes it.",
   ),
   ledger_behind: spec(
     409,

@@ -35,7 +35,7 @@ export function jobControlCommands(program: Command, use: { cli: Cli; exit: Exit
       const client = clientOf(cli);
       const job = await client.retry(id, device);
       if (options.watch === true) return watchToEnd(cli, client, id, options.json === true);
-      return said(job, `Follow it: turnup watch ${id}`);
+      return said(job, job.paused ? `It is paused still: turnup resume ${id}` : `Follow it: turnup watch ${id}`);
     },
   );
 

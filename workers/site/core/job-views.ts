@@ -226,7 +226,7 @@ function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "target
     priority: row.priority,
     state: row.state,
     paused: parse<JobView["paused"]>(row.paused),
-    waitingOn: pausedWords(row) ?? jobWaitingOn(row.state, openTargets(sql, row)),
+    waitingOn: pausedWords(row) ?? holdWords(sql, row) ?? jobWaitingOn(row.state, openTargets(sql, row)),
     dueAt: isFinal.job(row.state) ? null : row.due_at,
     createdAt: row.created_at,
     endedAt: row.ended_at,
@@ -234,6 +234,10 @@ function jobHead(sql: Sql, site: SiteRecord, row: JobRow): Omit<JobView, "target
     lastEvent: version,
   };
 }
+
+/** Nothing of any job goes on while its site is on hold. */
+const holdWords = (sql: Sql, { state }: JobRow): string | undefined =>
+  isFinal.job(state) ? undefined : holdWaitsFor(sql);
 
 const openTargets = (sql: Sql, { id, ended_at }: JobRow): number =>
   ended_at !== null
