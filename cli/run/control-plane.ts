@@ -20,14 +20,44 @@ import { migrate } from "./control-plane/migrate.ts";
 import { endOrphan, isRunning, readText, writeAtomic, writeLauncher } from "./control-plane/processes.ts";
 
 const root = join(import.meta.dirname, "../..");
-const { values } = parseArgs({
-  options: {
-    dir: { type: "string", default: ".turnup" },
-    port: { type: "string" },
-    /** Instead of the crons in wrangler.toml; it may begin with seconds. */
-    cron: { type: "string" },
-  },
-});
+const usage = `Usage: npm run control-plane -- [--dir DIR] [--port N] [--cron PATTERN]
+
+A control plane on 127.0.0.1, kept in DIR (.turnup unless said otherwise); DIR/control-plane.json has its URL and admin
+token. Without --port it takes the one that it had before, or any free one.
+`;
+
+/** Says what is wrong and ends: nothing has been started yet. */
+function wrong(text: string): never {
+  process.stderr.write(`${text} \`npm run control-plane -- --help\` shows the options.\n`);
+  return process.exit(2);
+}
+
+function options(): { dir: string; port?: string; cron?: string } {
+  try {
+    const { values } = parseArgs({
+      options: {
+        dir: { type: "string", default: ".turnup" },
+        port: { type: "string" },
+        /** Instead of the crons in wrangler.toml; it may begin with seconds. */
+        cron: { type: "string" },
+        help: { type: "boolean" },
+      },
+    });
+    if (values.help) {
+      process.stdout.write(usage);
+      process.exit(0);
+    }
+    const { port } = values;
+    if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) >= 1024 && Number(port) <= 65_535))
+      wrong(`--port wants a number from 1024 to 65535, not ${port || "nothing"}.`);
+    return values;
+  } catch (error) {
+    return wrong(
+      error instanceof Error ? `${error.message.split(". To specify")[0]?.replace(/\.$/, "")}.` : String(error),
+    );
+  }
+}
+const values = options();
 const dir = resolve(values.dir);
 const state = join(dir, "control-plane");
 const files = {
@@ -116,6 +146,8 @@ const freePort = (port: number): Promise<number | undefined> =>
     });
   });
 
+if (values.port !== undefined && (await freePort(Number(values.port))) === undefined)
+  wrong(`Port ${values.port} is taken.`);
 if (await isRunning(files.pid, "control-plane.ts")) {
   say("running-already", { pid: await readText(files.pid) });
   process.exit(2);

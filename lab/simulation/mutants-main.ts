@@ -11,6 +11,14 @@ const row = (cells: readonly string[]): string =>
     .join("  ")
     .trimEnd();
 
+const [unknown] = process.argv.slice(2);
+if (unknown !== undefined) {
+  console.error(
+    "Usage: npm run -s sim:mutants\n\nSeeds each defect in turn, a minute or so in all; it takes no options.",
+  );
+  process.exit(unknown === "--help" ? 0 : 2);
+}
+
 console.log(row(["defect", "seed", "rule"]));
 let found = 0;
 for (const { name } of mutants) {

@@ -37,7 +37,8 @@ export async function runPool(o: PoolOptions): Promise<Progress> {
   const end = o.minutes === undefined ? Number.POSITIVE_INFINITY : performance.now() + o.minutes * 60_000;
   let next = o.first;
   const take = (): number | undefined => {
-    if (next >= o.first + o.seeds || performance.now() >= end) return undefined;
+    // However short its time, a run is of one seed at least.
+    if (next >= o.first + o.seeds || (next > o.first && performance.now() >= end)) return undefined;
     if (o.stopAtFirst && state.failed.length > 0) return undefined;
     return next++;
   };
