@@ -146,6 +146,23 @@ it("[T5][G4] with more than five targets the plan names the second approval, and
   expect(world(2, 5).shown().approvalsNeeded).toMatchObject([{ code: "approval_missing", people: 2 }]);
 });
 
+it("[G4] a site's policy asks for more people than the workflow, never for fewer; and then also of older plans", () => {
+  const p = world(1);
+  const policy = (people: number) => {
+    const text = `schema: turnup/policy/v1\nsite: ams01\napprovals: { test.wipe: ${people}, server.install: 1 }\n`;
+    p.w.do("policy.apply", { base: people - 1, text, reason: "", actor });
+  };
+  const asked = (workflow: string) =>
+    p.w.do("plan.create", { workflow, targets: names(1), params: {}, actor }).plan.approvals;
+  policy(1);
+  expect([asked("test.wipe"), asked("server.install")]).toEqual([1, 1]);
+  p.approve("ann");
+  policy(2);
+  expect([asked("test.wipe"), p.apply()]).toEqual([2, "plan_stale"]);
+  const direct = { key: "i", body: "", actor, workflow: "server.install", targets: names(1), params: {} };
+  expect(p.w.refusal("job.create", direct)).toBe("approval_missing");
+});
+
 it("[G4] a plan that asks for no approval takes none", () => {
   const w = new World(1);
   const view = w.do("plan.create", { workflow: "server.install", targets: names(1), params: {}, actor });

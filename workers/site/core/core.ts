@@ -135,9 +135,10 @@ const handlers: Handlers = {
   "policy.apply": applyPolicy,
   "policy.hold": hold,
   "policy.unhold": unhold,
-  "plan.create": (tx, { actor, person, ...intent }) => shownPlan(tx, makePlan(tx, intent, actor, person).id),
+  "plan.create": (tx, { actor, person, ...intent }, board) =>
+    shownPlan(tx, makePlan(tx, intent, { actor, person }, board).id),
   "job.create": (tx, input, board) => {
-    const { job, created } = createJob(tx, input);
+    const { job, created } = createJob(tx, input, board);
     return { job: value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, job)), created };
   },
   "plan.approve": (tx, input) => {

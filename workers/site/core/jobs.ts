@@ -11,13 +11,18 @@ import { JOB_LIMIT_MS } from "./limits.ts";
 import { heldAnew } from "./moves.ts";
 import { keepNeeds } from "./needs.ts";
 import { planRow, reviewedPlan } from "./plan-rows.ts";
-import { makePlan, mustHold, staleness } from "./plans.ts";
+import { makePlan, mustHold, policyApprovals, staleness } from "./plans.ts";
+import type { ProgressBoard } from "./progress.ts";
 import { stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 
 /** Returns the job's id and whether this call made it. */
-export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: string; created: boolean } {
+export function createJob(
+  tx: Tx,
+  input: Commands["job.create"]["in"],
+  board: ProgressBoard,
+): { job: string; created: boolean } {
   const bodyHash = tx.deps.sha256(input.body);
   const used = tx.sql.get<{ body_hash: string; job: string }>(
     "SELECT body_hash, job FROM idempotency WHERE actor = ? AND key = ?",
@@ -29,8 +34,7 @@ export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: s
       tx.fail("idempotency_key_reused", `The key ${input.key} made ${used.job} from another body.`);
     return { job: used.job, created: false };
   }
-  const plan =
-    "plan" in input ? currentPlan(tx, input.plan, input.hash) : makePlan(tx, input, input.actor, input.person);
+  const plan = "plan" in input ? currentPlan(tx, input.plan, input.hash, board) : makePlan(tx, input, input, board);
   // J7, G4
   const approvers = "plan" in input ? (input.approvers ?? []) : [];
   const row = { hash: planRow(tx.sql, plan.id)?.hash ?? "", job: null };
@@ -49,10 +53,17 @@ export function createJob(tx: Tx, input: Commands["job.create"]["in"]): { job: s
 }
 
 /** The reviewed plan, if it still fits the world. */
-function currentPlan(tx: Tx, id: string, hash: string): Plan {
+function currentPlan(tx: Tx, id: string, hash: string, board: ProgressBoard): Plan {
   const plan = reviewedPlan(tx, id, hash);
   const stale = staleness(tx, plan);
   if (stale !== undefined) return tx.fail("plan_stale", stale);
+  // G4: how many must approve stands in the plan, so a policy that asks for more since then needs another plan.
+  const asked = policyApprovals(tx, board, plan.workflow);
+  if (asked > plan.approvals)
+    tx.fail(
+      "plan_stale",
+      `The policy asks ${asked} people to approve ${plan.workflow} now; the plan ${plan.approvals}.`,
+    );
   // J5, J7, J10: rows of a plan that cannot run would wait for ever.
   mustHold(tx, plan);
   return plan;

@@ -12,12 +12,19 @@ import { approvalsOf, type Judge, signedApprovals } from "./approvals.ts";
 import { approvalsNeeded } from "./guards/approval.ts";
 import { planVerdicts } from "./guards/index.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
+import { policyInForce } from "./policy.ts";
+import type { ProgressBoard } from "./progress.ts";
 import { assetById, type DeviceRow, deviceById, deviceDoc, findDevice, mediaOf, mediumDoc } from "./rows.ts";
 import { restOf } from "./site.ts";
 import { type SiteRecord, type Tx, writeText } from "./tx.ts";
 
 /** A plan may be started for this long: older ones no longer describe the world. */
 export const PLAN_TTL_MS = 24 * 3_600_000;
+
+interface Requester {
+  actor: string;
+  person?: string | undefined;
+}
 
 interface Intent {
   workflow: string;
@@ -26,7 +33,7 @@ interface Intent {
 }
 
 /** Builds the plan of an intent and stores it. Refuses what could not start now for reasons that waiting does not mend. */
-export function makePlan(tx: Tx, intent: Intent, actor: string, person?: string): Plan {
+export function makePlan(tx: Tx, intent: Intent, { actor, person }: Requester, board: ProgressBoard): Plan {
   const workflow = tx.deps.workflows.get(intent.workflow);
   if (!workflow)
     return tx.fail(
@@ -56,7 +63,8 @@ export function makePlan(tx: Tx, intent: Intent, actor: string, person?: string)
     params: intent.params,
   });
   if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
-  const plan = { ...withApprovals(built.value), ...(person !== undefined && { requesterPerson: person }) };
+  const asked = withApprovals(built.value, policyApprovals(tx, board, workflow.name));
+  const plan = { ...asked, ...(person !== undefined && { requesterPerson: person }) };
   mustHold(tx, plan);
   writeText(tx.sql, plan.id, JSON.stringify(plan));
   tx.sql.run(
@@ -70,12 +78,18 @@ export function makePlan(tx: Tx, intent: Intent, actor: string, person?: string)
   return plan;
 }
 
+/** How many people the site's policy asks for; 0 if it says nothing of this workflow. */
+export const policyApprovals = (tx: Tx, board: ProgressBoard, workflow: string): number =>
+  policyInForce(tx.sql, tx.site, board)?.policy.approvals?.[workflow] ?? 0;
+
 /**
- * T5, G4: as many approvals as the rules ask for, where the workflow asks for fewer. A workflow that destroys and asks for
- * none has a defect and is refused for it (J7).
+ * T5, G4: as many approvals as the rules and the policy ask for, where the workflow asks for fewer. A workflow that
+ * destroys and asks for none has a defect and is refused for it (J7).
  */
-function withApprovals(plan: Plan): Plan {
-  return plan.approvals === 0 ? plan : { ...plan, approvals: Math.max(plan.approvals, leastApprovals(plan)) };
+function withApprovals(plan: Plan, policy: number): Plan {
+  const least = leastApprovals(plan);
+  if (plan.approvals === 0 && least > 0) return plan;
+  return { ...plan, approvals: Math.max(plan.approvals, least, policy) };
 }
 
 /** Refuses a plan that breaks a rule, whoever made it: a workflow, an older release, or the file that a site was restored from. */
