@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isOpen, nextOpening, openTimes, type Window } from "./window.ts";
 
@@ -128,4 +129,55 @@ it("every second week is counted from its day", () => {
   expect(said(nextOpening([{ ...weeks, from: "2026-11-09" }], at("2026-11-03T00:00:00Z"), 1))).toBe(
     "2026-11-14T22:00:00.000Z",
   );
+});
+
+/** By the wall clock alone, minute by minute, on days on which it is not changed: what must be true whatever reads the rules. */
+describe("against a clock that is read minute by minute", () => {
+  const MINUTE = 60_000;
+  const hourOf = (timeZone: string) => {
+    const format = new Intl.DateTimeFormat("en", { timeZone, hour: "numeric", minute: "numeric", hourCycle: "h23" });
+    return (moment: number): number => {
+      const [hour = "0", minute = "0"] = format.format(moment).split(":");
+      return 60 * Number(hour) + Number(minute);
+    };
+  };
+  const daily = fc.record({
+    opens: fc.integer({ min: 0, max: 23 }),
+    minute: fc.constantFrom(0, 30),
+    minutes: fc.integer({ min: 5, max: 23 * 60 }),
+    timeZone: fc.constantFrom("Europe/Amsterdam", "America/New_York", "Asia/Kolkata", "UTC", "Pacific/Auckland"),
+  });
+
+  it("a daily window is open exactly then, and the next opening is the first moment that fits", () => {
+    fc.assert(
+      fc.property(
+        fc.array(daily, { minLength: 1, maxLength: 3 }),
+        fc.integer({ min: 0, max: 5 * 1440 }),
+        fc.integer({ min: 1, max: 10 * 60 }),
+        (entries, offset, needs) => {
+          const windows = entries.map(({ opens, minute, minutes, timeZone }) => ({
+            ...{ timeZone, minutes },
+            rrule: `FREQ=DAILY;BYHOUR=${opens};BYMINUTE=${minute}`,
+          }));
+          const clocks = entries.map(({ timeZone }) => hourOf(timeZone));
+          const openAt = (moment: number) =>
+            entries.some(({ opens, minute, minutes }, i) => {
+              const since = ((clocks[i]?.(moment) ?? 0) - (60 * opens + minute) + 1440) % 1440;
+              return since < minutes;
+            });
+          // In July nobody changes a clock.
+          const from = at("2026-07-06T00:00:00Z") + offset * MINUTE;
+          expect(windows.some((window) => isOpen(window, from))).toBe(openAt(from));
+          let run = 0;
+          let wanted: number | null = null;
+          for (let minute = 0; minute < 3 * 1440 && wanted === null; minute++) {
+            run = openAt(from + minute * MINUTE) ? run + 1 : 0;
+            if (run === needs) wanted = from + (minute - needs + 1) * MINUTE;
+          }
+          expect(nextOpening(windows, from, needs * MINUTE)).toBe(wanted);
+        },
+      ),
+      { seed: 6, numRuns: 60 },
+    );
+  });
 });

@@ -1,6 +1,7 @@
+import type { Millis } from "../../deps.ts";
 import type { Policy } from "../policy.ts";
 import { type Faults, pointerTo } from "../site-file/faults.ts";
-import { instead } from "../site-file/nearest.ts";
+import { instead, oneOf } from "../site-file/nearest.ts";
 import { leastOf, Places } from "./resolve.ts";
 import type { PolicyDevice, PolicySite } from "./world.ts";
 
@@ -12,11 +13,14 @@ interface Names {
   pool: readonly string[];
 }
 
+/** Names for which the nearest one is looked for, among all of a kind: the others only follow from the same slip (S4). */
+const MAX_HINTS = 50;
+
 /**
  * Judges what a policy says of the things of its site: that they are there, and that no floor is above what there is. A
  * policy that was right may become wrong by it when the site changes, and by nothing else.
  */
-export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Faults): void {
+export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Faults, now: Millis): void {
   const names: Names = {
     device: site.devices.map((device) => device.name),
     rack: site.racks,
@@ -25,9 +29,12 @@ export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Fault
   };
   const places = new Places(site);
   const known = new Map(Object.entries(names).map(([kind, all]) => [kind, new Set(all)]));
+  let hints = 0;
   const has = (kind: keyof Names, name: string, pointer: string): boolean => {
     if (faults.broken(pointer) || known.get(kind)?.has(name)) return true;
-    faults.add(`${kind}_missing`, pointer, `the site has no ${kind} "${name}"`, instead(name, names[kind]));
+    hints += 1;
+    const write = hints > MAX_HINTS ? oneOf(names[kind]) : instead(name, names[kind]);
+    faults.add(`${kind}_missing`, pointer, `the site has no ${kind} "${name}"`, write);
     return false;
   };
   const all = (kind: keyof Names, given: readonly string[] | undefined, at: string): boolean =>
@@ -62,7 +69,9 @@ export function checkAgainstSite(policy: Policy, site: PolicySite, faults: Fault
   policy.windows?.forEach((window, i) => {
     all("pool", window.pools, `/windows/${i}/pools`);
   });
-  policy.holds?.forEach(({ on }, i) => {
+  policy.holds?.forEach(({ on, until }, i) => {
+    // What is over by itself keeps nothing in the site.
+    if (until !== undefined && Date.parse(until) <= now) return;
     const [, kind, name] = /^(device|rack|pool):(.+)$/.exec(on) ?? [];
     if (kind !== undefined && name !== undefined) has(kind as keyof Names, name, `/holds/${i}/on`);
   });

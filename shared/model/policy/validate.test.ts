@@ -168,6 +168,22 @@ it("[S4] rules that are made to cost time cost little", () => {
   expect(user).toBeLessThan(10_000_000);
 });
 
+it("[S4] thousands of names that are not there cost little", () => {
+  const devices = Array.from({ length: 10_000 }, (_, n) => device(`server-${n}`, "web", "r01"));
+  const members = { devices: Array.from({ length: 5_000 }, (_, n) => `srever-${n}`) };
+  const context = { site: { ...site, devices }, workflows: [] };
+  const document = { schema: "turnup/policy/v1", site: "ams01", pools: [{ name: "p", members }] };
+  const began = process.cpuUsage();
+  const judged = validatePolicy(document, context, NOW);
+  const { user } = process.cpuUsage(began);
+  expect(judged).toMatchObject({
+    ok: false,
+    problem: { detail: "The policy has 5000 faults, of which the first 1000 are listed." },
+  });
+  // Half a second; a nearest name for each would take a minute.
+  expect(user).toBeLessThan(10_000_000);
+});
+
 it("all faults are told at once", () => {
   expect(
     faultsOf({
@@ -230,7 +246,7 @@ it("no secret that stands in the wrong place is repeated", () => {
 describe("when the site has changed", () => {
   const without = (name: string): PolicySite => ({ ...site, devices: site.devices.filter((d) => d.name !== name) });
   const said = (changed: PolicySite): string[] => {
-    const fits = policyFits(good, changed);
+    const fits = policyFits(good, changed, NOW);
     return fits.ok ? [] : (fits.problem.errors ?? []).map(({ code, pointer }) => `${code} ${pointer}`);
   };
   it("a policy that names what is gone, or asks for more than is left, does not fit any more", () => {
@@ -245,8 +261,13 @@ describe("when the site has changed", () => {
       "floor_above_pool /pools/0/floor/count",
     ]);
   });
+  it("a hold that is over keeps nothing", () => {
+    const over = { ...good, holds: [{ on: "device:gone", owner: "anna", reason: "x", until: "2026-11-25T12:00:00Z" }] };
+    expect(policyFits(over, site, NOW).ok).toBe(true);
+    expect(policyFits(over, site, NOW - 1).ok).toBe(false);
+  });
   it("time alone never makes it wrong", () => {
     const past = { name: "past", rrule: "FREQ=DAILY;UNTIL=20200101T000000Z", timeZone: "UTC", minutes: 60 };
-    expect(policyFits({ ...good, windows: [past] }, site).ok).toBe(true);
+    expect(policyFits({ ...good, windows: [past] }, site, NOW).ok).toBe(true);
   });
 });

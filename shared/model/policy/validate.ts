@@ -28,16 +28,16 @@ export function validatePolicy(document: unknown, { site, workflows }: PolicyCon
     checkWorkflows(policy, workflows, faults);
     checkWaves(policy, faults);
     checkHooks(policy, faults);
-    checkAgainstSite(policy, site, faults);
+    checkAgainstSite(policy, site, faults, now);
   }
   if (faults.total > 0 || !policy) return refusal(faults, "The policy has");
   return ok(policy);
 }
 
 /** Whether a policy that was right still is after its site has changed: `validation_failed` with all that is not. */
-export function policyFits(policy: Policy, site: PolicySite): Outcome<null> {
+export function policyFits(policy: Policy, site: PolicySite, now: Millis): Outcome<null> {
   const faults = new Faults();
-  checkAgainstSite(policy, site, faults);
+  checkAgainstSite(policy, site, faults, now);
   return faults.total > 0 ? refusal(faults, "The site's policy would no longer fit: it would have") : ok(null);
 }
 

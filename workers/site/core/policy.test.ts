@@ -81,6 +81,23 @@ describe("a site's policy", () => {
   });
 });
 
+it("many long versions go out in pages that fit a message", () => {
+  const w = new World(1);
+  const versions = 40;
+  for (let n = 0; n < versions; n++) apply(w, n, `${text()}${" ".repeat(256 * 1024 - 100 - n)}`);
+  const maxChars = 1_000_000;
+  let after: Parameters<typeof w.ask<"export.page">>[1]["after"];
+  let rows = 0;
+  do {
+    const page = w.ask("export.page", { token: "t", after, maxChars });
+    // 32 MiB is a message's limit.
+    expect(page.lines.reduce((sum, line) => sum + line.length, 0)).toBeLessThan(8_000_000);
+    rows += page.rows.policy ?? 0;
+    after = page.next ?? undefined;
+  } while (after);
+  expect(rows).toBe(versions);
+});
+
 describe("an import after which the policy does not fit", () => {
   it("is refused with the policy's faults, until another policy is applied", () => {
     const w = new World(3);

@@ -189,7 +189,7 @@ export function policyInForce(sql: Sql, site: SiteRecord, board: ProgressBoard):
 export function checkPolicyFits(tx: Tx): void {
   const newest = newestRow(tx.sql);
   if (!newest) return;
-  const fits = policyFits(policyOf(newest.text), policySite(tx.sql, tx.site));
+  const fits = policyFits(policyOf(newest.text), policySite(tx.sql, tx.site), tx.now);
   if (!fits.ok) tx.fail("policy_unfit", fits.problem.detail, fits.problem.errors);
 }
 
