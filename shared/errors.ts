@@ -399,10 +399,45 @@ export const errorCatalog = {
     "The fleet budget gives no permit now",
     "It is asked again by itself; the reason is in the text (G5).",
   ),
+  held: spec(
+    0,
+    "A person holds it",
+    "Ask the owner named in the text; `turnup policy show SITE` shows all holds (G7).",
+  ),
+  freeze_on: spec(
+    0,
+    "A freeze is on, or begins too soon",
+    "It starts by itself after the freeze, unless the policy is changed.",
+  ),
+  window_closed: spec(
+    0,
+    "No window is open",
+    "It starts by itself in the next window; `until` says when that opens (G3).",
+  ),
+  window_too_short: spec(
+    0,
+    "The steps do not fit before the window closes",
+    "It starts by itself in the next window that is long enough; where there is none, set a longer one in the policy (G3).",
+  ),
+  below_floor: spec(
+    0,
+    "Too few would stay in service",
+    "It starts when others are in service again: bring back what is out, or lower the floor in the policy (G1).",
+  ),
+  group_degraded: spec(
+    0,
+    "What stands in for it is out already",
+    "It starts when the partner named in the text is in service again (G2).",
+  ),
+  partner_unknown: spec(
+    0,
+    "Nobody knows whether what stands in for it is in service",
+    "Look at the partner, then take it out of the group in the policy for as long as the work lasts (G2).",
+  ),
   cap_full: spec(
     0,
     "As much is at work as may be at once",
-    "It starts when a place is free; the numbers are the site file's `atOnce` (G5).",
+    "It starts when a place is free; the numbers are the `atOnce` of the site's file and the `caps` of its policy (G5).",
   ),
 
   // Budget

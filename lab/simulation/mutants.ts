@@ -148,8 +148,8 @@ export const mutants: readonly Mutant[] = [
     name: "time-runs-on-hold",
     rule: "J3",
     file: `${CORE}core.ts`,
-    from: "    if (!holdOf(tx.sql)) {\n      expire(tx);",
-    to: "    if (tx.now > 0) {\n      expire(tx);",
+    from: "    if (!holdOf(tx.sql)) {\n      expire(tx, board);",
+    to: "    if (tx.now > 0) {\n      expire(tx, board);",
   },
   {
     name: "epochs-begin-again-after-restore",

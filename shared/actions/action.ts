@@ -30,6 +30,12 @@ export interface ActionSpec<
   params: P;
   result: R;
   flags: ActionFlags;
+  /**
+   * From lease to report, seconds that real hardware is expected to need: what is summed up to see whether work fits into
+   * a window (G3). Rather too long than too short. None is measured yet: where no other source stands beside it, it is an
+   * estimate from the number of calls, at some seconds each.
+   */
+  typicalSeconds: number;
   /** From lease to report, seconds of real hardware. */
   deadlineSeconds: number;
   /** The longest single call to hardware, seconds: L2 adds it before an exclusive step is handed on. */

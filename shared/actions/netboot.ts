@@ -9,6 +9,7 @@ export const netbootActions = {
     params: z.object({ environment: z.enum(["ramdisk"]) }),
     result: z.object({ boot: z.string(), mac: z.string() }),
     flags: { idempotent: true },
+    typicalSeconds: 5,
     deadlineSeconds: 300,
     longestCallSeconds: 5,
     retry: { tries: 4, baseSeconds: 1, maxSeconds: 30 },

@@ -47,6 +47,8 @@ export const ramdiskActions = {
     params: z.object({ target: z.enum(["Pxe"]), mode: z.enum(["UEFI"]) }),
     result: z.object({ phonedHomeAt: z.number() }),
     flags: { idempotent: true, exclusive: true },
+    // The power-on self-test of a server takes minutes; two of them and a start fit.
+    typicalSeconds: 600,
     deadlineSeconds: 1800,
     longestCallSeconds: 60,
     retry: { tries: 5, baseSeconds: 1, maxSeconds: 60 },
@@ -67,6 +69,7 @@ export const ramdiskActions = {
     params: z.object({ bom: Bom }),
     result: z.object({ observed: Observed, differences: z.array(Difference) }),
     flags: { idempotent: true, reads: true },
+    typicalSeconds: 60,
     deadlineSeconds: 600,
     longestCallSeconds: 60,
     retry: { tries: 4, baseSeconds: 1, maxSeconds: 30 },
@@ -79,6 +82,7 @@ export const ramdiskActions = {
     params: z.object({ medium: MediumRef }),
     result: BlankProof,
     flags: { idempotent: true, reads: true },
+    typicalSeconds: 60,
     deadlineSeconds: 1200,
     longestCallSeconds: 60,
     retry: { tries: 4, baseSeconds: 1, maxSeconds: 30 },
@@ -95,6 +99,8 @@ export const ramdiskActions = {
     params: z.object({ medium: MediumRef }),
     result: OverwriteProof,
     flags: { destructive: true, exclusive: true },
+    // 1 TB at 100 MB/s, written once; a larger drive needs a longer window than this asks for.
+    typicalSeconds: 10_000,
     // 8 TB at the 100 MB/s that a full hard drive still does at its inner tracks.
     deadlineSeconds: 86_400,
     longestCallSeconds: 60,
@@ -112,6 +118,8 @@ export const ramdiskActions = {
     params: z.object({ medium: MediumRef, image: Image }),
     result: WriteProof,
     flags: { exclusive: true },
+    // 18 GB at 20 MB/s, its share of the agent's 10 Gbit/s beside 63 others (see atOnce); most images are smaller.
+    typicalSeconds: 900,
     deadlineSeconds: 5400,
     longestCallSeconds: 60,
     retry: { tries: 8, baseSeconds: 1, maxSeconds: 30 },
@@ -130,6 +138,7 @@ export const ramdiskActions = {
     }),
     result: z.object({ restartedAt: z.number() }),
     flags: { idempotent: true, exclusive: true },
+    typicalSeconds: 30,
     deadlineSeconds: 600,
     longestCallSeconds: 60,
     retry: { tries: 4, baseSeconds: 1, maxSeconds: 30 },
@@ -142,6 +151,8 @@ export const ramdiskActions = {
     params: z.object({}),
     result: z.object({ phonedHomeAt: z.number() }),
     flags: { idempotent: true, exclusive: true },
+    // As long as the other boot.
+    typicalSeconds: 600,
     deadlineSeconds: 1800,
     longestCallSeconds: 60,
     retry: { tries: 4, baseSeconds: 1, maxSeconds: 60 },

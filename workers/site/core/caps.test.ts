@@ -57,7 +57,10 @@ it("[G5] takes no more machines out of service at once than the site allows: one
   const off = w.sync({ reports: reads.map((l) => w.report(l)) }).leases;
   expect([reads.length, off.map((l) => l.name)]).toEqual([5, ["off"]]);
   const { waitingOn, heldBy } = w.ask("job", { job }).targets[1] ?? {};
-  expect([waitingOn, heldBy?.code]).toEqual(["a free place: 1 disruptive step is at work at the site", "cap_full"]);
+  expect([waitingOn, heldBy?.code]).toEqual([
+    "a free place: 1 machine is out of service for jobs at the site",
+    "cap_full",
+  ]);
   w.do("site.import", { site: { ...siteOf(5), atOnce: { disruptive: 3 } }, actor: "token:t" });
   const more = w.sync({ holding: off.map((l) => l.id) }).leases;
   expect(more.map((l) => l.name)).toEqual(["off", "off"]);

@@ -112,6 +112,7 @@ export class SiteCore {
       permitDueAt(this.#sql, now),
       auditDue(this.#sql, this.#board),
       settleDue(this.#sql, this.#board, now),
+      this.#board.heldUntil,
     ].filter((t): t is number => t !== undefined);
     return times.length === 0 ? null : Math.min(...times);
   }
@@ -161,7 +162,7 @@ const handlers: Handlers = {
   "audit.start": (tx, { window }) => startAudit(tx, window),
   tick: (tx, _, board) => {
     if (!holdOf(tx.sql)) {
-      expire(tx);
+      expire(tx, board);
       expireAudit(tx, board);
       settle(tx);
       if (workWaits(tx)) tx.ring();

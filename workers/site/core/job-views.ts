@@ -18,6 +18,7 @@ import { agentMissing } from "./agent-rows.ts";
 import { placesNow } from "./caps.ts";
 import { guardWorld, siteHeldBy } from "./guards/index.ts";
 import type { Places } from "./guards/places.ts";
+import { StepGuards } from "./guards/step-guards.ts";
 import { holdWaitsFor } from "./hold.ts";
 import { stepDueAt } from "./limits.ts";
 import type { ProgressBoard } from "./progress.ts";
@@ -73,7 +74,7 @@ interface Waits {
 }
 
 /** What an open step waits for (J3). */
-function stepWaits(seen: Omit<Seen, "board">, job: JobRow, step: StepRow): Waits {
+function stepWaits(seen: Seen, job: JobRow, step: StepRow): Waits {
   const { sql, now, silent } = seen;
   const body = stepBody(step);
   switch (step.state) {
@@ -108,13 +109,15 @@ const words = (waitingOn: string | null): Waits => ({ waitingOn });
 const guarded = (heldBy: Verdict): Waits => ({ waitingOn: heldBy.text, heldBy });
 
 /** What keeps any step of the job from starting, and this one's machine. */
-function heldUp(seen: Omit<Seen, "board">, job: JobRow, step: StepRow): Waits | undefined {
+function heldUp(seen: Seen, job: JobRow, step: StepRow): Waits | undefined {
   const paused = pausedWords(job);
   if (paused !== undefined) return words(paused);
-  const { site } = guardsOf(seen);
+  const { site, guards } = guardsOf(seen);
   if (site) return guarded(site);
   const unread = unreadWords(seen.sql, step);
-  return unread === undefined ? undefined : words(unread);
+  if (unread !== undefined) return words(unread);
+  const guard = guards?.heldBy(step);
+  return guard && guarded(guard);
 }
 
 function pausedWords(job: JobRow): string | undefined {
@@ -145,16 +148,23 @@ function needsWaitingOn(sql: Sql, step: StepRow): string {
 }
 
 /** What the guards are asked about, read once for a view of many steps. */
-function guardsOf(seen: Omit<Seen, "board">): Guards {
+function guardsOf(seen: Seen): Guards {
   const known = guardsKept.get(seen);
   if (known) return known;
-  const read = { site: siteHeldBy(guardWorld(seen.sql, seen.now)), places: placesNow(seen.sql) };
+  const { sql, now, board } = seen;
+  const site = readMeta<SiteRecord>(sql, "site");
+  const read = {
+    site: siteHeldBy(guardWorld(sql, now)),
+    guards: site && new StepGuards({ sql, now, board, site }),
+    places: placesNow(sql),
+  };
   guardsKept.set(seen, read);
   return read;
 }
 interface Guards {
   /** What holds every step of the site. */
   site: Verdict | undefined;
+  guards: StepGuards | undefined;
   places: Places;
 }
 const guardsKept = new WeakMap<object, Guards>();

@@ -9,6 +9,8 @@ import { type AgentRow, leaseUntil } from "./agent-rows.ts";
 import { stepFor } from "./boot-scope.ts";
 import { placesNow } from "./caps.ts";
 import { guardWorld, siteHeldBy } from "./guards/index.ts";
+import type { Counted } from "./guards/places.ts";
+import { StepGuards } from "./guards/step-guards.ts";
 import { mayHaveTarget, TAKEOVER_MS } from "./handover.ts";
 import { jobRow } from "./job-views.ts";
 import { expireJobs } from "./jobs.ts";
@@ -16,7 +18,7 @@ import { stepLimits } from "./limits.ts";
 import { move } from "./moves.ts";
 import { openSince } from "./permit.ts";
 import type { ProgressBoard } from "./progress.ts";
-import { ReadyQueue, readyKinds } from "./ready-queue.ts";
+import { type Place, ReadyQueue, readyKinds, type Whose } from "./ready-queue.ts";
 import {
   isBusy,
   NOT_PAUSED,
@@ -62,6 +64,8 @@ export function renew(tx: Tx, agent: AgentRow, held: readonly Held[], holding: R
 
 /** Waiting steps that the agent may not have and that are passed over in one sync, for those behind them. */
 const MAX_PASSED = 200;
+/** Steps that guards hold and that are passed over in one sync; the next one goes on behind them. */
+const MAX_HELD = 1_000;
 
 /**
  * New leases for this agent, at most `free`: first what was lost, then its own and new targets, then another's; within
@@ -71,29 +75,60 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
   const out: Lease[] = [];
   if (free === 0 || siteHeldBy(guardWorld(tx.sql, tx.now))) return out;
   const places = placesNow(tx.sql);
+  const guards = guardsOf(tx, board);
+  board.heldUntil = undefined;
+  /** Whether a guard keeps the step from starting; when it may start is kept for the alarm. */
+  const isHeld = (step: StepRow): boolean => {
+    const until = guards.heldBy(step);
+    if (until?.until) board.heldUntil = Math.min(until.until, board.heldUntil ?? Number.POSITIVE_INFINITY);
+    return until !== undefined;
+  };
   /** Leases the step if it may start. */
   const take = (step: StepRow): boolean => {
     const target = targetRow(tx.sql, step.job, step.device);
     if (!target || !mayTake(tx, board, step, target, agent)) return false;
     out.push(lease(tx, stepFor(tx, step, target, agent.id), target, agent));
+    guards.took(step);
     return true;
   };
   // J4: before its machine's other branches, which whoever may have it may have too. A lost attempt has kept its place.
   const lost = `${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED}`;
   for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${lost} ORDER BY rank, job, n`))
-    if (out.length < free) take(step);
+    if (out.length < free && !isHeld(step)) take(step);
   const kinds = readyKinds(tx.sql);
   for (const whose of ["own", "others"] as const) {
-    const queue = new ReadyQueue(tx.sql, tx.now, agent.id, whose, kinds);
-    for (let passed = 0; out.length < free && passed < MAX_PASSED; ) {
-      const step = queue.next((kind) => places.full(kind) === undefined);
+    const queue = new ReadyQueue(tx.sql, tx.now, agent.id, whose, kinds, heldBefore(board, agent, whose));
+    for (let passed = 0, held = 0; out.length < free && passed < MAX_PASSED; ) {
+      const step = queue.next((kind) => places.full(kind) === undefined && !(kind.disruptive === 1 && guards.full));
       if (!step) break;
+      if (isHeld(step)) {
+        held += 1;
+        if (held < MAX_HELD) continue;
+        board.behind.set(queueKey(agent, whose, step), { rank: step.rank, job: step.job, n: step.n });
+        break;
+      }
       if (take(step)) places.take(step);
       else passed += 1;
     }
   }
   return out;
 }
+
+const queueKey = (agent: AgentRow, whose: Whose, { action, disruptive }: Counted): string =>
+  `${agent.id} ${whose} ${action} ${disruptive}`;
+
+/** The place of each queue behind which this sync goes on, once: the one after it begins at the first step again. */
+function heldBefore(board: ProgressBoard, agent: AgentRow, whose: Whose): (kind: Counted) => Place | undefined {
+  return (kind) => {
+    const key = queueKey(agent, whose, kind);
+    const place = board.behind.get(key);
+    board.behind.delete(key);
+    return place;
+  };
+}
+
+const guardsOf = (tx: Tx, board: ProgressBoard): StepGuards =>
+  new StepGuards({ sql: tx.sql, now: tx.now, site: tx.site, board });
 
 function mayTake(tx: Tx, board: ProgressBoard, step: StepRow, target: TargetRow, agent: AgentRow): boolean {
   if (ending(tx, target)) return false;
@@ -187,14 +222,21 @@ function asLease(tx: Tx, step: StepRow, target: TargetRow, resolve: boolean, age
  * Leases that the agent has by our books but did not list: their reply was lost, or the agent began anew. They are said
  * again; while nothing may start they are taken back (G5, G6), as the agent does not have them.
  */
-export function redeliver(tx: Tx, agent: AgentRow, held: readonly Held[], holding: ReadonlySet<string>): Lease[] {
+export function redeliver(
+  tx: Tx,
+  agent: AgentRow,
+  held: readonly Held[],
+  holding: ReadonlySet<string>,
+  board: ProgressBoard,
+): Lease[] {
   const out: Lease[] = [];
+  const guards = guardsOf(tx, board);
   const open = siteHeldBy(guardWorld(tx.sql, tx.now)) === undefined;
   for (const { job, n, lease } of held) {
     const step = lease === null || holding.has(lease) ? undefined : stepRow(tx.sql, job, n);
     if (!step) continue;
     const target = targetRow(tx.sql, step.job, step.device);
-    if (!open) loseStep(tx, step, "nothing may start now, and the agent does not have the lease");
+    if (!open || guards.heldBy(step)) loseStep(tx, step, "it may not start now, and the agent does not have the lease");
     // Whether the agent had begun is not known here; it is told to look first.
     else if (target) out.push(asLease(tx, step, target, true, agent));
   }
@@ -216,7 +258,8 @@ const wereAtWork = (tx: Tx, since: Millis): boolean =>
 const OPEN_LIMIT_MS = Math.min(stepLimits.ready.limit, stepLimits.unknown.limit);
 
 /** Ends what has outlived its time: leases without renewal, attempts and waits past their limits (J3, J10). */
-export function expire(tx: Tx): void {
+export function expire(tx: Tx, board: ProgressBoard): void {
+  if (board.heldUntil !== undefined && board.heldUntil <= tx.now) board.heldUntil = undefined;
   expireJobs(tx);
   expireTargets(tx);
   const agents = new Map(tx.sql.all<AgentRow>("SELECT * FROM agent").map((a) => [a.id, a]));
@@ -241,9 +284,13 @@ export function expire(tx: Tx): void {
       tx.sql.run(`UPDATE ${OPEN_STEPS.replace("WHERE", "SET at = ?3 WHERE")} ${late}`, state, before, tx.now);
       continue;
     }
+    const guards = guardsOf(tx, board);
     for (const step of tx.sql.all<StepRow>(`SELECT * FROM ${OPEN_STEPS} ${late}`, state, before)) {
       const fresh = stepRow(tx.sql, step.job, step.n);
-      if (fresh?.state === state)
+      // Nor does a wait for a window, or for what a guard says.
+      if (fresh?.state === state && guards.heldBy(fresh))
+        tx.sql.run("UPDATE step SET at = ? WHERE job = ? AND n = ?", tx.now, step.job, step.n);
+      else if (fresh?.state === state)
         failStep(tx, fresh, { code: "agent_silent", detail: "No agent of the site took the step in time." });
     }
   }

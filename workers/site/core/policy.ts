@@ -175,9 +175,12 @@ export function isPolicy(text: string): boolean {
 
 /** The policy that holds, resolved against the site as it is; undefined if there is none. Read anew when either changes. */
 export function policyInForce(sql: Sql, site: SiteRecord, board: ProgressBoard): ResolvedPolicy | undefined {
-  const version = sql.get<{ version: number | null }>("SELECT max(version) AS version FROM policy")?.version;
-  if (version === null || version === undefined) return undefined;
-  const key = `${version} ${site.revision}`;
+  const newest = sql.get<Pick<PolicyRow, "version" | "sha">>(
+    "SELECT version, sha FROM policy ORDER BY version DESC LIMIT 1",
+  );
+  if (!newest) return undefined;
+  // A version that was rolled back may come again with another text.
+  const key = `${newest.version} ${newest.sha} ${site.revision}`;
   if (board.policy?.key !== key) {
     const text = newestRow(sql)?.text ?? "";
     board.policy = { key, resolved: resolvePolicy(policyOf(text), policySite(sql, site)) };

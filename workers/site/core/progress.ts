@@ -2,6 +2,8 @@ import type { Millis } from "../../../shared/deps.ts";
 import type { ResolvedPolicy } from "../../../shared/model/policy/resolve.ts";
 import type { Progress } from "../../../shared/protocol/agent.ts";
 import type { AuditProgress } from "./audits.ts";
+import type { KeptService } from "./guards/service-now.ts";
+import type { Place } from "./ready-queue.ts";
 import { Stillness } from "./stillness.ts";
 
 const MAX_STEPS = 10_000;
@@ -14,6 +16,14 @@ export class ProgressBoard {
   readonly still = new Stillness();
   /** What no time in the tables is beyond (clock.ts); undefined in an object that has just woken. */
   newest: Millis | undefined;
+  /** What is in service, counted (guards/service-now.ts). */
+  service: KeptService | undefined;
+  /** What the rest of a target's steps is expected to take, ms, by job and step (guards/typical.ts). */
+  readonly remaining = new Map<string, Millis>();
+  /** The next moment at which a step that a guard holds may start, of those that were asked for last. */
+  heldUntil: Millis | undefined;
+  /** Behind which step of a queue the next sync goes on, where too many were held for one to look at all (leases.ts). */
+  readonly behind = new Map<string, Place>();
   /** The policy that holds, resolved (policy.ts), and of which version and site file. */
   policy: { key: string; resolved: ResolvedPolicy } | undefined;
 

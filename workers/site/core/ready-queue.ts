@@ -33,6 +33,9 @@ const pageOf = (whose: Whose): string =>
      AND ${OWNER} ${whose === "own" ? "=" : "<>"} ?2 ORDER BY rank, job, n LIMIT ?8`;
 const PAGES = { own: pageOf("own"), others: pageOf("others") };
 
+/** A step's place in its queue. */
+export type Place = Pick<StepRow, "rank" | "job" | "n">;
+
 /** One kind's queue. */
 interface Queue {
   kind: Counted;
@@ -40,7 +43,7 @@ interface Queue {
   /** Of the next step in `steps`. */
   at: number;
   /** Behind which step the next ones are read; undefined when there are none. */
-  after: Pick<StepRow, "rank" | "job" | "n"> | undefined;
+  after: Place | undefined;
   limit: number;
 }
 
@@ -51,12 +54,20 @@ export class ReadyQueue {
   readonly #page: string;
   #queues: Queue[];
 
-  constructor(sql: Pick<Sql, "all">, now: Millis, agent: string, whose: Whose, kinds: readonly Counted[]) {
+  /** `behind`: of a kind, the step behind which its queue begins; else at its first one. */
+  constructor(
+    sql: Pick<Sql, "all">,
+    now: Millis,
+    agent: string,
+    whose: Whose,
+    kinds: readonly Counted[],
+    behind: (kind: Counted) => Place | undefined = () => undefined,
+  ) {
     this.#sql = sql;
     this.#of = [now, agent];
     this.#page = PAGES[whose];
-    const after = { rank: Number.MIN_SAFE_INTEGER, job: "", n: 0 };
-    this.#queues = kinds.map((kind) => ({ kind, steps: [], at: 0, after, limit: FIRST }));
+    const first = { rank: Number.MIN_SAFE_INTEGER, job: "", n: 0 };
+    this.#queues = kinds.map((kind) => ({ kind, steps: [], at: 0, after: behind(kind) ?? first, limit: FIRST }));
   }
 
   /** Takes the next step out of the queues of kinds for which there is a place; undefined when there is none. */

@@ -56,7 +56,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   // First of all, so that leases given below count from now and no second renewal is due for them.
   const held = heldBy(tx, agent.id);
   const renewed = renew(tx, agent, held, holding);
-  const again = redeliver(tx, agent, held, holding);
+  const again = redeliver(tx, agent, held, holding, board);
   const fresh = handOut(tx, agent, request.free, board);
   const mine = new Set(held.map((s) => s.lease));
   const audit = auditTargets(tx, board);
