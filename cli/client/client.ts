@@ -92,6 +92,9 @@ export function createClient(deps: HttpDeps) {
     site: (site: string) => http("GET", path`/v1/sites/${site}`, SiteView),
     createSite: (body: Pick<SiteView, "name" | "locationHint" | "jurisdiction">) =>
       http("POST", "/v1/sites", SiteView, { body }),
+    /** Refuses what an import of a site that is not there yet would be refused for. */
+    checkSite: (document: unknown) =>
+      http("POST", "/v1/sites/check", z.object({ name: z.string() }), { body: document }),
     importSite: (site: string, document: unknown) =>
       http("PUT", path`/v1/sites/${site}/document`, Imported, { body: document }),
     exportSite: (site: string) => download(deps, path`/v1/sites/${site}/export`),

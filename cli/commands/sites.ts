@@ -112,10 +112,18 @@ export async function importSite(client: Client, { site, document, deviceTypes }
       missing.map((one) => one.document),
     );
   const { name, locationHint, jurisdiction } = site;
+  const there = (await client.sites()).find((one) => one.name === name);
+  // A file that is refused leaves nothing behind, not even an empty site.
+  if (!there) await client.checkSite(document);
+  if (!there || there.revision === 0) await makeSite(client, { name, locationHint, jurisdiction });
+  return client.importSite(name, document);
+}
+
+/** One that was made before, but not finished, is finished. */
+async function makeSite(client: Client, site: Parameters<Client["createSite"]>[0]): Promise<void> {
   try {
-    await client.createSite({ name, locationHint, jurisdiction });
+    await client.createSite(site);
   } catch (error) {
     if (!(error instanceof ApiError && error.code === "site_exists")) throw error;
   }
-  return client.importSite(name, document);
 }

@@ -7,7 +7,7 @@ import type { AppEnv } from "./route.ts";
 
 /** Paths that take more than others: whole files, and the exchange for all machines of a site. */
 const larger = [
-  { path: /^\/v1\/(sites\/[^/]+\/document|device-types|restores\/lines)$/, bytes: MAX_DOCUMENT },
+  { path: /^\/v1\/(sites\/[^/]+\/document|sites\/check|device-types|restores\/lines)$/, bytes: MAX_DOCUMENT },
   { path: /^\/agent\/v1\/sync$/, bytes: SYNC_MAX_BYTES },
 ] as const;
 

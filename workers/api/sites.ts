@@ -120,6 +120,24 @@ export const sites = () =>
     .openapi(
       route(
         {
+          method: "post",
+          path: "/v1/sites/check",
+          auth: needsFleet("admin"),
+          tags,
+          summary: "Whether a site file (as JSON) of a site that is not there yet would be taken; changes nothing",
+          request: { body: body(z.record(z.string(), z.unknown())) },
+        },
+        { 200: json(z.object({ name: SiteName, devices: z.number().int() }), "It has no fault.") },
+      ),
+      async (c) => {
+        const site = unwrap(await resolveDocument(c.env.DB, c.req.valid("json")));
+        await refuseElsewhere(c, (await findSite(c.env.DB, site.name))?.id ?? "", site);
+        return c.json({ name: site.name, devices: site.devices.length }, 200);
+      },
+    )
+    .openapi(
+      route(
+        {
           method: "put",
           path: "/v1/sites/{site}/document",
           auth: needs("operator"),

@@ -70,6 +70,20 @@ describe("sites", () => {
     expect(items.find((site) => site.name === "at-once")).toMatchObject({ revision: 1, racks: 1, devices: 3 });
   });
 
+  it("are told whether a first file would be taken, before anything is made", async () => {
+    const document = siteDocument("would-be");
+    expect(await call("POST", "/v1/sites/check", { body: document })).toMatchObject({
+      status: 200,
+      body: { name: "would-be", devices: 1 },
+    });
+    const wrong = { ...document, devices: [...document.devices, ...document.devices] };
+    expect(await call("POST", "/v1/sites/check", { body: wrong })).toMatchObject({
+      status: 422,
+      body: { code: "validation_failed" },
+    });
+    expect((await call("GET", "/v1/sites/would-be")).status).toBe(404);
+  });
+
   it("[T4] refuse an asset or a drive that is installed in another site, and name both", async () => {
     const home = await makeSite("home");
     await eventually(
@@ -91,6 +105,8 @@ describe("sites", () => {
     ] as const) {
       const refused = await put(changed);
       expect(refused).toMatchObject({ status: 409, body: { code: "conflict" } });
+      const first = { ...document, devices: [{ ...device, ...changed }] };
+      expect(await call("POST", "/v1/sites/check", { body: first })).toMatchObject({ body: { code: "conflict" } });
       expect(refused.body.detail).toContain(`${serial} is installed in the site home`);
     }
     const { token } = await did<{ token: string }>("POST", "/v1/tokens", {
