@@ -6,6 +6,7 @@ import { ensureInstalled, nodeOf, root, runChild } from "./install.mjs";
 const COMMANDS = {
   start: ["cli/run/start.ts"],
   "control-plane": ["cli/run/control-plane.ts"],
+  "demo:takeover": ["cli/run/takeover.ts"],
   test: ["node_modules/vitest/vitest.mjs", "run"],
   sim: ["lab/simulation/main.ts"],
   "sim:mutants": ["lab/simulation/mutants-main.ts"],
