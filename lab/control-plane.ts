@@ -15,15 +15,25 @@ export interface Said {
   err: string;
 }
 
-/** Runs `turnup` in a folder; standard output goes to a file if one is named, as `> file` does it. */
-export async function turnup(cwd: string, args: readonly string[], file?: string): Promise<Said> {
+export interface Run {
+  /** Where standard output goes, as `> file` does it. */
+  file?: string;
+  /** Whose token it uses; else that of the folder's control plane. */
+  token?: string;
+  /** What is typed. */
+  input?: string;
+}
+
+/** Runs `turnup` in a folder. */
+export async function turnup(cwd: string, args: readonly string[], { file, token, input }: Run = {}): Promise<Said> {
   const sink = file === undefined ? undefined : openSync(file, "w");
   const { TURNUP_URL: _, TURNUP_TOKEN: __, ...env } = process.env;
   const child = spawn(process.execPath, [join(root, "cli/run/turnup.ts"), ...args], {
     cwd,
-    env,
-    stdio: ["ignore", sink ?? "pipe", "pipe"],
+    env: { ...env, ...(token !== undefined && { TURNUP_TOKEN: token }) },
+    stdio: [input === undefined ? "ignore" : "pipe", sink ?? "pipe", "pipe"],
   });
+  child.stdin?.end(input);
   if (sink !== undefined) closeSync(sink);
   let out = "";
   let err = "";
@@ -67,7 +77,7 @@ export class ControlPlane {
   }
   /** As `turnup … > file`; returns what it said beside. */
   turnupTo(file: string, ...args: string[]): Promise<Said> {
-    return turnup(this.dir, args, file);
+    return turnup(this.dir, args, { file });
   }
 
   /** Rows of its database, by table: what a person with `wrangler d1 execute` would see. */

@@ -44,7 +44,7 @@ describe("the disaster drill", { timeout: 360_000 }, () => {
     run.stay("--fresh", "--site", file, "--via", line.url).catch(() => undefined);
     await run.until("power.on", 2);
     const old = join(run.dir, "export");
-    expect(await turnup(run.dir, ["site", "export", "ams01"], old)).toMatchObject({ code: 0 });
+    expect(await turnup(run.dir, ["site", "export", "ams01"], { file: old })).toMatchObject({ code: 0 });
     const active = ({ devices }: Shown) => devices.filter(({ state }) => state === "active");
     const shown = async () => jsonOf<Shown>(await turnup(run.dir, ["site", "show", "ams01", "--json"]));
     await run.until("first-boot");
