@@ -182,6 +182,11 @@ export const SyncRequest = z.object({
   /** Random per process start: a restart shows. */
   instance: z.string().max(64),
   version: z.string().max(64),
+  /**
+   * How long this process has run by its own monotonic clock when it sent this, ms: by it a jump of the coordinator's
+   * clock shows (C7). Absent from an agent of before, to whose syncs the coordinator's clock alone applies.
+   */
+  uptimeMs: z.number().int().min(0).optional(),
   /** How many more leases it can take now. */
   free: z.number().int().min(0).max(10_000),
   /** Ids of the leases it is working on or has a finished report for. */

@@ -116,6 +116,7 @@ export function makeLink(o: LinkOptions): Link {
   let lastSyncAt: number | null = null;
   let failing: string | null = null;
   let onDrained: (() => void) | undefined;
+  const startedAt = o.clock.monotonic();
   const base = o.controlPlane.replace(/\/+$/, "");
 
   const unsent = () => o.journal.attempts.unsent();
@@ -186,6 +187,7 @@ export function makeLink(o: LinkOptions): Link {
       v: AGENT_PROTOCOL,
       instance: o.instance,
       version: o.version,
+      uptimeMs: Math.round(o.clock.monotonic() - startedAt),
       free: w.free(),
       holding: [...new Set([...w.holding(), ...unsent()])],
       reports,

@@ -19,10 +19,21 @@ export const waits = fc
     late: seldom,
   })
   .map(({ ms, late }) => act(`wait(${ms / 1000} s${late ? ", no alarm" : ""})`, (m, w) => wait(m, w, ms, !late)));
+/** The coordinator's clock is set, while no time passes. */
+function jump(m: Model, w: World, ms: number): void {
+  m.now += ms;
+  w.now = m.now;
+  for (const agent of m.agents) agent.waitsSince = undefined;
+}
+export const aheads = fc.constantFrom(5_000, 100_000, 600_000, 7_200_000).map((ms) =>
+  act(`set ahead(${ms / 1000} s)`, (m, w) => {
+    jump(m, w, ms);
+    wait(m, w, 0);
+  }),
+);
 export const backs = fc.constantFrom(1_000, 45_000, 600_000).map((ms) =>
   act(`set back(${ms / 1000} s)`, (m, w) => {
-    m.now -= ms;
-    w.now = m.now;
+    jump(m, w, -ms);
     begunNow(m);
     // C1: the alarm is due at once.
     wait(m, w, 0);
@@ -47,6 +58,7 @@ export const newAgent = (id: string, name: string): ModelAgent => ({
   late: [],
   sent: [],
   heardAt: Number.NEGATIVE_INFINITY,
+  waitsSince: undefined,
   renewedUntil: 0,
 });
 export function enrol(m: Model, w: World): ModelAgent {

@@ -1,7 +1,7 @@
 /** Everything that may happen at a site, as commands: each is done to the core and foretold by the model, then both are compared. */
 import type fc from "fast-check";
 import type { Act } from "./act.ts";
-import { backs, caps, enrols, evicts, permits, revokes, switches, waits } from "./around.ts";
+import { aheads, backs, caps, enrols, evicts, permits, revokes, switches, waits } from "./around.ts";
 import { accepts, cancels, pauses, repeats, resumes, retries, skips } from "./people.ts";
 import { forgeries, replays, syncs } from "./syncs.ts";
 
@@ -14,6 +14,7 @@ const weighed: readonly (readonly [weight: number, arbitrary: fc.Arbitrary<Act>]
   [2, forgeries],
   [3, resumes],
   [2, skips],
+  [2, aheads],
   ...[backs, evicts, repeats, cancels, pauses, revokes, enrols, switches, permits, caps].map((a) => [1, a] as const),
 ];
 /** What is named more often comes more often. */

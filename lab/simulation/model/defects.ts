@@ -12,6 +12,8 @@ const shared = [
   "lock-of-another-not-asked",
   "guard-outside-transaction",
   "handover-too-early",
+  "clock-set-ahead-believed",
+  "clocks-not-compared",
   "retry-of-unknown-without-reading",
 ];
 

@@ -1,7 +1,16 @@
 /** What must hold when a step is given to an agent (L1, L2, J4, J6, J8, J10, G5, G6), and that none is kept back without need. */
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
-import { callMs, isDone, leaseEnd, needsOf } from "./rules.ts";
-import { ending, isOpen, label, type Model, type ModelAgent, type ModelStep, violated } from "./state.ts";
+import { AGREE_MS, callMs, isDone, LONGEST_CALL_MS, leaseEnd, needsOf } from "./rules.ts";
+import {
+  ending,
+  isOpen,
+  label,
+  type Model,
+  type ModelAgent,
+  type ModelStep,
+  type ModelTarget,
+  violated,
+} from "./state.ts";
 
 /** `deadlineMs` is the agent's; the coordinator waits this much longer, for its own word on it. */
 const DEADLINE_GRACE_MS = 60_000;
@@ -33,7 +42,7 @@ export function grant(m: Model, agent: ModelAgent, lease: Lease): Grant {
   const turn = turnOf(agent, step);
   m.epochs.set(target.device, lease.epoch);
   const deadlineAt = m.now + lease.deadlineMs + DEADLINE_GRACE_MS;
-  step.newest = { id: lease.id, epoch: lease.epoch, agent, givenAt: m.now, deadlineAt, over: false };
+  step.newest = { id: lease.id, epoch: lease.epoch, agent, givenAt: m.now, deadlineAt, over: false, told: false };
   Object.assign(step, { state: "work", attempt: lease.attempt, mustRead: false });
   target.agent = agent;
   target.state = "running";
@@ -87,7 +96,8 @@ function inCall(m: Model, agent: ModelAgent, device: string): No | undefined {
 
 /** Nothing that the agent surely may have is kept from it, nor given in a wrong order. */
 export function checkRest(m: Model, agent: ModelAgent, free: number, given: readonly Grant[]): void {
-  const rest = m.steps().filter((s) => !forbidden(m, agent, s) && isDue(m, s) && isFree(m, agent, s));
+  const due = m.steps().filter((s) => !forbidden(m, agent, s) && isDue(m, s));
+  const rest = due.filter((s) => isFree(m, agent, s) && (!isOfOthers(m, agent, s.target) || isVouchedFor(m, agent)));
   for (const step of rest) {
     if (given.length < free) violated("J10", `${label(step)} was not given to ${agent.name}, which had room for it`);
     const turn = turnOf(agent, step);
@@ -101,7 +111,20 @@ export function checkRest(m: Model, agent: ModelAgent, free: number, given: read
     );
     if (later) violated("J10", `${label(later.step)} was given to ${agent.name} before ${label(step)}`);
   }
+  if (given.length < free && due.some((s) => mayFollow(s.target) && isOfOthers(m, agent, s.target)))
+    agent.waitsSince ??= m.real;
 }
+
+/** C7: its own clock has seen as much time pass as a lease and a call may take, and none was set since. */
+const isVouchedFor = (m: Model, agent: ModelAgent): boolean =>
+  agent.waitsSince !== undefined && m.real - agent.waitsSince >= LEASE_TTL_MS + LONGEST_CALL_MS + AGREE_MS;
+
+const isOfOthers = (m: Model, agent: ModelAgent, target: ModelTarget): boolean =>
+  (target.agent !== undefined && target.agent !== agent) ||
+  m.left.some((l) => l.agent !== agent && l.device === target.device);
+
+/** Whoever has it is not asked for any more. */
+const mayFollow = ({ agent }: ModelTarget): boolean => !agent || agent.revoked;
 
 const isDue = (m: Model, step: ModelStep): boolean => step.state === "unknown" || step.at + step.slack <= m.now;
 
@@ -112,6 +135,8 @@ function isFree(m: Model, agent: ModelAgent, { target }: ModelStep): boolean {
   if (!target.agent) return true;
   return (
     target.agent.revoked &&
-    target.steps.every(({ newest, action }) => !newest || newest.over || leaseEnd(newest) + callMs(action) <= m.now)
+    target.steps.every(
+      ({ newest, action }) => !newest || newest.over || leaseEnd(newest) + callMs(action) + AGREE_MS <= m.now,
+    )
   );
 }

@@ -79,12 +79,14 @@ function endWhenStill(m: Model, target: ModelTarget, state: "failed" | "cancelle
 function end(m: Model, target: ModelTarget, state: "succeeded" | "failed" | "cancelled"): void {
   for (const { newest } of target.steps)
     if (newest && !newest.over)
-      m.left.push({ agent: newest.agent, device: target.device, until: leaseEnd(newest) + LONGEST_CALL_MS });
+      m.left.push({ agent: newest.agent, device: target.device, until: leaseEnd(newest) + LONGEST_CALL_MS + AGREE_MS });
   for (const step of target.steps) if (!isEnded(step)) step.state = "cancelled";
   target.state = state;
   target.doomed = false;
 }
-const LONGEST_CALL_MS = 60_000;
+export const LONGEST_CALL_MS = 60_000;
+/** What the clocks of agent and coordinator may differ by. */
+export const AGREE_MS = 2_000;
 
 /** The code with which the report is refused; undefined if it is of the newest attempt (L4, L6). */
 export function reported(m: Model, agent: ModelAgent, report: Report): string | undefined {
@@ -94,11 +96,16 @@ export function reported(m: Model, agent: ModelAgent, report: Report): string | 
   if (newest?.id !== report.lease || newest.epoch !== report.epoch || newest.agent !== agent)
     return report.epoch < (newest?.epoch ?? 0) ? "stale_epoch" : "epoch_unknown";
   if (state === "work" || (state === "unknown" && report.outcome !== "unknown")) apply(m, step, newest, report);
+  else if (state !== "unknown" && state !== "ready" && !newest.told) {
+    Object.assign(newest, { over: true, told: true });
+    return "attempt_over";
+  }
   follow(m);
   return undefined;
 }
 
 function apply(m: Model, step: ModelStep, attempt: Attempt, { outcome, failure }: Report): void {
+  attempt.told = true;
   // J4: one that does not know may have been killed within a call.
   if (outcome === "unknown") return lose(m, step);
   attempt.over = true;

@@ -18,6 +18,8 @@ export interface Attempt {
   deadlineAt: number;
   /** The coordinator was told that the agent is done with it. */
   over: boolean;
+  /** Its report has come in. */
+  told: boolean;
 }
 
 export interface ModelStep {
@@ -84,6 +86,8 @@ export interface ModelAgent {
   sent: Report[];
   /** By real time; what nobody answered counts too. */
   heardAt: number;
+  /** By real time: since when it is kept from a machine that another agent has had to do with, and no clock was set. */
+  waitsSince: number | undefined;
   /** By the coordinator's books: until when what it holds lives, as of its last renewal. */
   renewedUntil: number;
 }
@@ -96,7 +100,7 @@ export interface Left {
 }
 
 export class Model {
-  /** The coordinator's clock; it may be set back. */
+  /** The coordinator's clock; it may be set back, or ahead. */
   now: number;
   /** Time as it is: agents count by it (L3). */
   real = 0;

@@ -16,6 +16,8 @@ export interface AgentRow {
   row_version: number;
   /** Since when another agent waits for a word from this one; null once it is heard. */
   quiet_since: number | null;
+  /** JSON of a `Witness` (own-time.ts); null before it was first asked for. */
+  process: string | null;
 }
 export const agentRow = ({ sql }: { sql: Sql }, id: string) =>
   sql.get<AgentRow>("SELECT * FROM agent WHERE id = ?", id);

@@ -1,5 +1,6 @@
 import { expect, it } from "vitest";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
+import { TAKEOVER_MS } from "./handover.ts";
 import { rack, relay } from "./test-workflows.ts";
 import { World } from "./test-world.ts";
 
@@ -159,7 +160,7 @@ it("[J10] what waits for a step that was left out begins as soon as that one's o
   expect(w.ask("job", { job }).state).toBe("succeeded");
 });
 
-const CALL_MS = 60_000;
+const CALL_MS = TAKEOVER_MS - LEASE_TTL_MS;
 
 /** The agent `a` is at work on srv00001's step identify; its other branch, look, is ready; `b` is there too. */
 function atWork() {

@@ -40,7 +40,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
   it("[C7][L1][J10] ends a dead agent's lease within its time to live, and not when the clock has caught up", () => {
     const { w, step } = atWork();
     w.now += 31_000;
-    w.now -= ms;
+    w.jump(-ms);
     pass(w, LEASE_TTL_MS - 1_000);
     expect(step()?.state).toBe("leased");
     pass(w, 3_000);
@@ -51,7 +51,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     const { w, lease, step } = atWork();
     w.now += 31_000;
     expect(w.sync({ holding: [lease.id], free: 0 }).renewed).toEqual([lease.id]);
-    w.now -= ms;
+    w.jump(-ms);
     w.evict();
     pass(w, LEASE_TTL_MS + 3_000);
     expect(step()?.state).toBe("unknown");
@@ -59,7 +59,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
 
   it("[C7][L3] takes no lease from an agent that is there, and renews it as else", () => {
     const { w, lease, step } = atWork();
-    w.now -= ms;
+    w.jump(-ms);
     w.permit();
     for (let n = 0; n < 10; n++) {
       w.now += 20_000;
@@ -74,7 +74,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
   it("[C7][J3] gives an attempt under way its deadline anew, and no more than that", () => {
     const { w, lease, step } = atWork();
     const deadline = (step()?.dueAt ?? 0) - w.now;
-    w.now -= ms;
+    w.jump(-ms);
     w.sync({ holding: [lease.id], free: 0 });
     expect((step()?.dueAt ?? 0) - w.now).toBe(deadline);
   });
@@ -86,8 +86,10 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     w.do("tick", {});
     // Its silence is noted.
     expect(w.sync({}, other).leases).toEqual([]);
-    w.now -= ms;
+    w.jump(-ms);
     w.permit();
+    // The alarm is due at once, and rings.
+    w.sync({}, other);
     pass(w, TAKEOVER_MS + 2_000);
     const [given] = w.sync({}, other).leases;
     expect(given).toMatchObject({ step: lease.step, resolve: true });
@@ -98,7 +100,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     const { w, lease } = atWork();
     const other = w.enroll("b", "y".repeat(43));
     w.sync({ holding: [lease.id], free: 0 });
-    w.now -= ms;
+    w.jump(-ms);
     w.permit();
     pass(w, LEASE_TTL_MS + 1_000);
     w.sync({}, other);
@@ -112,7 +114,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     w.do("job.cancel", { job, actor: "token:t", reason: "" });
     w.install([one], "k2");
     expect(w.sync({}, other).leases).toEqual([]);
-    w.now -= ms;
+    w.jump(-ms);
     w.permit();
     expect(w.sync({}, other).leases).toEqual([]);
     pass(w, TAKEOVER_MS + 1_000);
@@ -125,7 +127,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     w.do("job.cancel", { job, actor: "token:t", reason: "" });
     w.now += 3_000;
     w.drain();
-    w.now -= ms;
+    w.jump(-ms);
     w.evict();
     w.permit();
     w.install([one], "k2");
@@ -144,7 +146,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
       w.do("tick", {});
     }
     expect(step()).toMatchObject({ state: "failed", attempt: 1 });
-    w.now -= ms;
+    w.jump(-ms);
     w.evict();
     w.permit();
     w.do("job.retry", { job, actor: "token:t" });
@@ -162,7 +164,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     const { w } = atWork();
     w.now += 3_000;
     w.do("outbox.failed", { entries: w.ask("outbox.next", { limit: 1 }), reason: "away", outage: true });
-    w.now -= ms;
+    w.jump(-ms);
     w.evict();
     w.do("tick", {});
     pass(w, 5 * MINUTE);
@@ -175,7 +177,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
     w.do("site.create", { id: "st_0123456789", name: "ams01", locationHint: "weur", jurisdiction: "eu", actor: "t" });
     w.do("outbox.rebuild", { actor: "t" });
     w.do("outbox.failed", { entries: [], reason: "away", outage: true });
-    w.now -= ms;
+    w.jump(-ms);
     pass(w, 5_000);
     expect(w.ask("outbox", { limit: 1 })).toMatchObject({ waiting: 0 });
   });
@@ -183,7 +185,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
   it("[C7] ends an audit that nobody answers as soon as else, so that another one may begin", () => {
     const { w } = atWork();
     w.do("audit.start", { window: "w1", actor: "t" });
-    w.now -= ms;
+    w.jump(-ms);
     pass(w, 3 * MINUTE);
     expect(w.do("audit.start", { window: "w2", actor: "t" }).created).toBe(true);
   });
@@ -191,7 +193,7 @@ describe.each(back)("a clock that is set back by %i ms", (ms) => {
   it("[C7][C1] wants its alarm at once when it wakes, and is still afterwards", () => {
     const { w } = atWork();
     w.now += 31_000;
-    w.now -= ms;
+    w.jump(-ms);
     w.evict();
     expect(w.core.nextAlarm(w.now)).toBe(w.now);
     w.do("tick", {});
@@ -209,12 +211,12 @@ it("[C7][C4] a clock that is moved by less than a second rewrites nothing", () =
   const { w, lease } = atWork();
   w.sync({ holding: [lease.id], free: 0 });
   for (let n = 0; n < 5; n++) {
-    w.now -= 900;
+    w.jump(-900);
     const before = w.sql.written();
     w.sync({ holding: [lease.id], free: 0 });
     // A renewal at most.
     expect(w.sql.written() - before).toBeLessThanOrEqual(1);
-    w.now += 900;
+    w.jump(900);
   }
 });
 
@@ -222,7 +224,7 @@ it("[C7][L1] small steps back do not add up, not even for an object that forgot"
   const { w, step } = atWork();
   w.evict();
   for (let n = 0; n < 2; n++) {
-    w.now -= 1_000;
+    w.jump(-1_000);
     w.do("tick", {});
   }
   w.now += LEASE_TTL_MS + 1_100;
@@ -239,7 +241,7 @@ describe.each(jumps)("a clock that jumps by %i ms", (ms) => {
     let holding: string[] = [];
     for (let round = 0; round < 200; round++) {
       // In the middle of each exchange, again and again.
-      if (round % 3 === 1) w.now += round % 2 === 0 ? ms : -ms;
+      if (round % 3 === 1) w.jump(round % 2 === 0 ? ms : -ms);
       if (round % 7 === 0) w.evict();
       w.permit();
       w.do("tick", {});
@@ -281,7 +283,7 @@ it("[C7][J10] a clock that is set ahead by a day fails nothing that waits for an
     free: 0,
   });
   w.do("job.pause", { job: w.install(["srv00002"], "k3"), actor: "t", reason: "" });
-  w.now += DAY;
+  w.jump(DAY);
   w.do("tick", {});
   w.do("tick", {});
   w.permit();
@@ -289,4 +291,91 @@ it("[C7][J10] a clock that is set ahead by a day fails nothing that waits for an
   expect([waits, asked].map((job) => w.ask("job", { job }).state)).toEqual(["running", "waiting"]);
   expect(w.ask("steps", { job: waits })[0]?.state).toBe("unknown");
   expect(w.sync().leases).toMatchObject([{ job: waits, resolve: true }]);
+});
+
+describe.each([10_000, 3 * MINUTE, HOUR, DAY])("a clock that is set ahead by %i ms", (ms) => {
+  /** A world in which the first agent is in a call of this action, whose lease it was given just now. */
+  function inCall(action: string) {
+    const w = new World(1);
+    const other = w.enroll("b", "y".repeat(43));
+    const job = w.install([one]);
+    const held = w.workUpTo(action);
+    w.now += 1_000;
+    const theirs = () => w.sync({}, other).leases;
+    /** What the other one is given while the first may be in its call, and how long after the jump it is given something. */
+    const taken = () => {
+      let waited = 0;
+      for (; waited < 10 * MINUTE && theirs().length === 0; waited += 5_000) {
+        w.now += 5_000;
+        w.evict();
+        w.permit();
+      }
+      return waited;
+    };
+    return { w, other, job, held, theirs, taken };
+  }
+  /** At most as long as it may take, to the five seconds by which `taken` goes. */
+  const inTime = (waited: number) => {
+    expect(waited).toBeGreaterThanOrEqual(TAKEOVER_MS - 10_000);
+    expect(waited).toBeLessThanOrEqual(TAKEOVER_MS + 5_000);
+  };
+
+  it("[C7][L2] hands no machine of a revoked agent on before its lease and call are over by the other one's own time", () => {
+    const { w, theirs, taken } = inCall("bmc.power");
+    w.do("agent.revoke", { agent: w.agent, actor: "t" });
+    w.jump(ms);
+    expect(theirs()).toEqual([]);
+    inTime(taken());
+  });
+
+  it("[C7][L2] nor when the other one had asked before", () => {
+    const { w, theirs, taken } = inCall("bmc.power");
+    w.do("agent.revoke", { agent: w.agent, actor: "t" });
+    expect(theirs()).toEqual([]);
+    w.jump(ms);
+    expect(theirs()).toEqual([]);
+    inTime(taken());
+  });
+
+  it("[C7][L2] nor after a cancel of a step that waits", () => {
+    const { w, job, theirs, taken } = inCall("ramdisk.await");
+    w.do("job.cancel", { job, actor: "t", reason: "" });
+    w.install([one], "k2");
+    w.jump(ms);
+    expect(theirs()).toEqual([]);
+    inTime(taken());
+  });
+
+  it("[C7][L2] nor when the cancel came after the jump", () => {
+    const { w, job, theirs, taken } = inCall("ramdisk.await");
+    w.jump(ms);
+    w.do("job.cancel", { job, actor: "t", reason: "" });
+    w.install([one], "k2");
+    expect(theirs()).toEqual([]);
+    inTime(taken());
+  });
+
+  it("[C7][L2] nor one whose agent is silent since", () => {
+    const { w, theirs, taken } = inCall("bmc.power");
+    w.now += LEASE_TTL_MS;
+    w.do("tick", {});
+    expect(theirs()).toEqual([]);
+    w.jump(ms);
+    inTime(taken());
+  });
+});
+
+it("[C7][L2] a process that began anew, or does not tell its time, vouches for nothing it has not seen", () => {
+  const w = new World(1);
+  const other = w.enroll("b", "y".repeat(43));
+  w.install([one]);
+  w.workUpTo("bmc.power");
+  w.do("agent.revoke", { agent: w.agent, actor: "t" });
+  expect(w.sync({ instance: "first" }, other).leases).toEqual([]);
+  w.now += TAKEOVER_MS - 1_000;
+  expect(w.sync({ instance: "second", uptimeMs: 0 }, other).leases).toEqual([]);
+  w.now += 2_000;
+  expect(w.sync({ instance: "second", uptimeMs: 2_000 }, other).leases).toEqual([]);
+  // C5: to an agent of before the coordinator's clock alone applies.
+  expect(w.sync({ uptimeMs: undefined }, other).leases).toHaveLength(1);
 });

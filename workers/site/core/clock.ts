@@ -1,14 +1,16 @@
 /**
  * The control plane's clock may be set back (C7). What it wrote before then lies in the future: a lease would outlive its
  * dead agent, a wait its limit, a row its sending to the read model, each for as long as the clock has lost. So what began
- * in the future begins now: never too early, as it began before. A clock that is set ahead needs nothing: what ended by it
- * is read again (J4), and no limit counts while nothing may start.
+ * in the future begins now: never too early, as it began before. By a clock that is set ahead leases end that their agents
+ * still have: what is lost so is read again (J4) by whoever has it, which is another agent only when that one's own time
+ * vouches for ours (own-time.ts); and no limit counts while nothing may start.
  */
 import type { Millis } from "../../../shared/deps.ts";
 import { LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { SILENCE_MS } from "./audits.ts";
 import { RETRY_MAX_MS, WAITING } from "./outbox.ts";
+import { forgetWitnesses } from "./own-time.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { standing } from "./standing.ts";
 import { OPEN_STEPS, WORK_STEPS } from "./step-rows.ts";
@@ -31,6 +33,7 @@ const TIMES: readonly Time[] = [
   // L1, L3: a millisecond more than by a renewal, by which the agent's next sync sees that it was given none since.
   { ...of("agent WHERE true", "lease_until", LEASE_TTL_MS), set: `lease_until = ?1 + ${LEASE_TTL_MS + 1}` },
   { ...of("agent WHERE quiet_since IS NOT NULL", "quiet_since", 0), set: "quiet_since = ?1" },
+  { ...of("agent WHERE process IS NOT NULL", "json_extract(process, '$.at')", 0), set: "process = NULL" },
   // J3: an attempt has its whole time again.
   {
     ...of(WORK_STEPS, "leased_at", 0),
@@ -70,9 +73,12 @@ export const newestOf = (board: ProgressBoard, now: Millis): Millis =>
 
 /** Writes anew what lies in the future, in the transaction of the command that meets it. */
 export function heedClock(tx: Tx, board: ProgressBoard): void {
+  const seen = board.passes(tx.now) > NOTED_MS;
   if (!mayBeSetBack(board, tx.now)) return;
   board.setBack(tx.now);
-  if (!wasSetBack(tx.sql, board, tx.now)) return;
+  const ahead = wasSetBack(tx.sql, board, tx.now);
+  if (ahead || (seen && standing(tx.sql) === "live")) forgetWitnesses(tx);
+  if (!ahead) return;
   board.still.moved();
   for (const { table, set, where } of TIMES) tx.sql.run(`UPDATE ${table} SET ${set} WHERE ${where}`, tx.now);
 }

@@ -130,7 +130,7 @@ it("[L2] refuses to move an article while an agent of a cancelled job may still 
   const site = siteOf(1);
   site.devices = [{ ...server(0), name: "renamed" }];
   expect(w.refusal("site.import", { site, actor: "t" })).toBe("locked");
-  w.now += 120_000;
+  w.now += 122_000;
   imported(w, site);
   expect(placed(w)).toEqual(["renamed SN0"]);
 });

@@ -296,7 +296,7 @@ export function expire(tx: Tx, board: ProgressBoard): void {
   }
 }
 
-type Timer = "retry" | "leased" | "running" | "lease" | "takeover" | "ready" | "unknown" | "job" | "target";
+type Timer = "retry" | "leased" | "running" | "lease" | "takeover" | "vouched" | "ready" | "unknown" | "job" | "target";
 
 /** When the next lease or limit runs out, or a waiting retry comes due; undefined when nothing is open. */
 export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
@@ -307,6 +307,9 @@ export function nextDue(tx: Pick<Tx, "sql" | "now">): Millis | undefined {
        (SELECT min(max(lease_until, ?2 + (SELECT leased_at FROM ${WORK_STEPS} AND agent = a.id AND state <> 'unknown'
           ORDER BY leased_at LIMIT 1))) FROM agent a) AS lease,
        (SELECT min(quiet_since) + ?3 FROM agent WHERE revoked_at IS NULL AND quiet_since > ?1 - ?3) AS takeover,
+       (SELECT min(json_extract(process, '$.at')) + ?3 FROM agent
+          WHERE revoked_at IS NULL AND json_extract(process, '$.at') > ?1 - ?3
+            AND EXISTS (SELECT 1 FROM ${OPEN_STEPS} AND state IN ('ready', 'unknown') ${NOT_PAUSED})) AS vouched,
        (SELECT at FROM ${OPEN_STEPS} AND state = 'ready' ${NOT_PAUSED} ORDER BY at LIMIT 1) AS ready,
        (SELECT at FROM ${OPEN_STEPS} AND state = 'unknown' ${NOT_PAUSED} ORDER BY at LIMIT 1) AS unknown,
        (SELECT min(due_at) FROM job INDEXED BY job_due WHERE due_at IS NOT NULL) AS job,

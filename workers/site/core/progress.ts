@@ -1,8 +1,9 @@
 import type { Millis } from "../../../shared/deps.ts";
 import type { ResolvedPolicy } from "../../../shared/model/policy/resolve.ts";
-import type { Progress } from "../../../shared/protocol/agent.ts";
+import type { Progress, SyncRequest } from "../../../shared/protocol/agent.ts";
 import type { AuditProgress } from "./audits.ts";
 import type { KeptService } from "./guards/service-now.ts";
+import type { Witness } from "./own-time.ts";
 import type { Place } from "./ready-queue.ts";
 import { Stillness } from "./stillness.ts";
 
@@ -12,10 +13,12 @@ const MAX_STEPS = 10_000;
 export class ProgressBoard {
   readonly #steps = new Map<string, Progress>();
   readonly #heard = new Map<string, Millis>();
+  readonly #times = new Map<string, Omit<Witness, "at">>();
   #audit: AuditProgress | undefined;
   readonly still = new Stillness();
   /** What no time in the tables is beyond (clock.ts); undefined in an object that has just woken. */
   newest: Millis | undefined;
+  #latest: Millis | undefined;
   /** What is in service, counted (guards/service-now.ts). */
   service: KeptService | undefined;
   /** What the rest of a target's steps is expected to take, ms, by job and step (guards/typical.ts). */
@@ -37,12 +40,25 @@ export class ProgressBoard {
     const known = this.#steps.get(`${job}/${step}`);
     return known && known.lease === lease ? known.percent : null;
   }
-  hear(agent: string, now: Millis): void {
+  hear(agent: string, now: Millis, told: Pick<SyncRequest, "instance" | "uptimeMs">): void {
     this.#heard.set(agent, now);
+    const { instance, uptimeMs } = told;
+    if (uptimeMs === undefined) this.#times.delete(agent);
+    else this.#times.set(agent, { instance, uptimeMs });
+  }
+  /** The time of its own that the agent told in its newest sync; undefined if it told none. */
+  toldTime(agent: string): Omit<Witness, "at"> | undefined {
+    return this.#times.get(agent);
   }
   /** When an agent synced last; undefined also when that was forgotten. */
   heardAt(agent: string): Millis | undefined {
     return this.#heard.get(agent);
+  }
+  /** A command of this moment comes: by how much the clock was set back since the one before, as far as that is remembered. */
+  passes(now: Millis): Millis {
+    const back = (this.#latest ?? now) - now;
+    this.#latest = now;
+    return back;
   }
   /** Nothing was heard or read later than now, whatever the clock said then. */
   setBack(now: Millis): void {

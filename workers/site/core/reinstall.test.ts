@@ -113,6 +113,7 @@ it("[A5] another agent that takes over in the middle of the writes begins with a
   expect(held.name).toBe("write-image");
   w.do("agent.revoke", { agent: w.agent, actor });
   const other = w.enroll("b", "y".repeat(43));
+  w.sync({}, other);
   w.now += 300_000;
   const taken: string[] = [];
   w.work((lease) => {

@@ -83,6 +83,7 @@ export const rowRules: Readonly<Record<string, Rules>> = {
     lease_until: moment,
     row_version: count,
     quiet_since: moment.nullable(),
+    process: json(z.object({ instance: text, uptimeMs: count, at: moment })).nullable(),
   }),
   approval: table(
     {

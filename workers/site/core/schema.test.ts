@@ -27,11 +27,13 @@ const SHIPPED = [
   "456d9dff782966a9d4dbccf0a24e9b0e",
   "6d94b536cb801d618e86b06bf3af526e",
   "c5a4556f1523e75e71e14771279b6d53",
+  "220bc6612c6bb153a604a65ce13b402e",
 ];
 
 /** What a step fills a new column of old rows with, found once more from the rows themselves. */
 const FILLED: Record<string, (row: SqlRow, of: Past) => SqlValue> = {
   "agent.quiet_since": () => null,
+  "agent.process": () => null,
   "device.held": () => null,
   "audit.answered": () => "[]",
   "plan.approvals": () => 0,

@@ -149,6 +149,8 @@ export const migrations: readonly string[][] = [
     // G4: it was not used when the site was exported, and may have been before it was restored.
     "ALTER TABLE plan ADD COLUMN outlived INTEGER NOT NULL DEFAULT 0",
   ],
+  // What an agent's process has last been asked of its own time (own-time.ts).
+  ["ALTER TABLE agent ADD COLUMN process TEXT"],
 ];
 
 export const newestSchema = migrations.length;

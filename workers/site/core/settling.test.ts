@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import { seeded } from "../../../shared/seeded.ts";
+import { TAKEOVER_MS } from "./handover.ts";
 import { exported, restored } from "./test-export.ts";
 import { release, tell, told } from "./test-told.ts";
 import { World } from "./test-world.ts";
@@ -74,7 +75,7 @@ describe("[L1][L2] a site that was released while a lease of the object before i
     const lines = exported(old);
     old.now += LEASE_TTL_MS;
     old.sync();
-    old.now += 2 * LEASE_TTL_MS;
+    old.now += TAKEOVER_MS;
     const power = old.workUpTo("bmc.power");
     const w = restoredAt(lines, old, 5_000);
     tell(w, [told(power, "in flight")]);

@@ -4,15 +4,16 @@
  * the export, and what the others told may be old. So it holds for the whole site and for every agent.
  */
 import type { Millis } from "../../../shared/deps.ts";
+import { LEASE_TTL_MS } from "../../../shared/protocol/agent.ts";
 import type { Sql } from "../../../shared/sql.ts";
-import { TAKEOVER_MS } from "./handover.ts";
+import { LONGEST_CALL_MS } from "./handover.ts";
 import { readMeta, type Tx, writeMeta } from "./tx.ts";
 
 /** For so long a part of the control plane that has not heard of a restore still asks the old object. */
 export const OLD_OBJECT_ASKED_MS = 30_000;
 
 /** From the moment when the new object is found by its name: the old one's last renewal, its lease, and the call begun last. */
-const SETTLE_MS = OLD_OBJECT_ASKED_MS + TAKEOVER_MS;
+const SETTLE_MS = OLD_OBJECT_ASKED_MS + LEASE_TTL_MS + LONGEST_CALL_MS;
 
 export interface Settling {
   until: Millis;

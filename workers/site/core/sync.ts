@@ -19,6 +19,7 @@ import { heard } from "./handover.ts";
 import { generationOf } from "./hold.ts";
 import { handOut, heldBy, redeliver, renew } from "./leases.ts";
 import { ledgerHead } from "./ledger.ts";
+import { beginCount } from "./own-time.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { stepBody, stepRow, targetRow } from "./step-rows.ts";
 import { applyReport, loseStep } from "./steps.ts";
@@ -38,7 +39,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
       "site_fenced",
       `The agent has seen generation ${request.generation} of this site; this is an older one.`,
     );
-  heard(tx, board, agent);
+  heard(tx, board, agent, request);
   const refused = request.reports.map((report) => takeReport(tx, agent, report)).filter((r) => r !== undefined);
   const acks = request.reports.map((report) => report.lease);
   for (const progress of request.progress) takeProgress(tx, agent, progress, board);
@@ -52,6 +53,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   if (quiet)
     return { ...common, ...(refused.length > 0 && { refused }), leases: [], renewed: [], revoked: [], ...quiet };
 
+  beginCount(tx, board, agent);
   const holding = new Set(request.holding);
   // First of all, so that leases given below count from now and no second renewal is due for them.
   const held = heldBy(tx, agent.id);

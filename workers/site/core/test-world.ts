@@ -90,12 +90,16 @@ function testKeyOf(person: string): SigningKey {
   return key;
 }
 
+const START = 1_800_000_000_000;
+
 export type Answer = (lease: Lease) => Partial<Report> | undefined;
 
 export class World {
   readonly sql: NodeSql;
   core: SiteCore;
-  now = 1_800_000_000_000;
+  now = START;
+  /** How far the site's clock has been set ahead of the time that agents count. */
+  ahead = 0;
   random = seeded(7);
   readonly effects: Effect[] = [];
   agent = "";
@@ -150,6 +154,12 @@ export class World {
       Object.assign(this, { core, now, agent });
       this.effects.length = effects;
     }
+  }
+
+  /** The site's clock is set ahead, or back, while no time passes. */
+  jump(ms: number): void {
+    this.now += ms;
+    this.ahead += ms;
   }
 
   /** Runs a command that must be taken. */
@@ -238,6 +248,7 @@ export class World {
       v: AGENT_PROTOCOL,
       instance: "i",
       version: "1",
+      uptimeMs: this.now - this.ahead - START,
       free: 100,
       holding: [],
       reports: [],

@@ -1,8 +1,10 @@
 import { expect, it } from "vitest";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
+import { TAKEOVER_MS } from "./handover.ts";
 import { World } from "./test-world.ts";
 
-const LONGEST_CALL_MS = 60_000;
+/** The longest call, and what clocks may differ by unseen. */
+const LONGEST_CALL_MS = TAKEOVER_MS - LEASE_TTL_MS;
 
 /** A world with a second agent, where the first one works up to this action and is silent from then on. */
 function worldAt(action: string): { w: World; b: string; job: string; held: Lease } {
