@@ -24,7 +24,9 @@ export function planCommands(program: Command, use: { cli: Cli; exit: Exit }): v
       const against = view.guards.filter(({ verdict }) => verdict === "refuse");
       if (against.length > 0) {
         const why = against.map(({ guard, text }) => `${guard}: ${text}`).join("; ");
-        const next = `It would be refused now: ${why}. Wait for the holder to end, or cancel it; then plan again.`;
+        const next = against.some(({ code }) => code === "locked")
+          ? `It would be refused now: ${why}. Wait for the holder to end, or cancel it; then plan again.`
+          : `It cannot go on as the policy stands: ${why}. Plan other targets, or change the policy.`;
         return { json: view, lines: [...planText(view), "", next], exit: exitCode.refused };
       }
       const first =

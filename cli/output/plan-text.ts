@@ -34,8 +34,25 @@ export function planText(view: PlanView): string[] {
   });
   const columns = ["target", "serial", "BMC", "boot MAC", "drive to be written"].map((title) => ({ title }));
   lines.push(...table([...columns, { title: "left alone", right: true }], rows));
-  lines.push(...needsText(view), ...guards.map(guardLine));
+  lines.push(...outageText(view), ...needsText(view), ...guards.map(guardLine));
+  if (view.earliest !== undefined)
+    lines.push(`May start: ${view.earliest === null ? "nobody knows when" : `${moment(view.earliest)} UTC`}`);
   return lines;
+}
+
+/** What leaves service, for how long, and what that brings close to its floor or leaves without a stand-in. */
+function outageText({ impact: { outage } }: PlanView): string[] {
+  if (!outage) return [];
+  const { machines, seconds, atOnce, floors, losesRedundancy } = outage;
+  const each = machines === 1 ? "" : `, at most ${atOnce} at once, each`;
+  return [
+    `Takes ${plural(machines, "machine")} out of service${each} for about ${duration(seconds * 1000)}`,
+    ...floors.map(
+      ({ of, machines, inService, after, least }) =>
+        `Floor of ${of}: ${inService} of ${machines} in service, ${after} then, ${least} must stay`,
+    ),
+    ...losesRedundancy.map((text) => `Redundancy: ${text}`),
+  ];
 }
 
 /** `Guard kill switch: waits for an admin … (frozen), not before …`. */

@@ -93,6 +93,28 @@ export const ApproverView = z.object({
 });
 export type ApproverView = z.infer<typeof ApproverView>;
 
+/** What a plan takes out of service. */
+export const Outage = z.object({
+  machines: z.number().int(),
+  /** How long one of them is expected to be out, seconds: what its steps typically take, from the first that disrupts. */
+  seconds: z.number(),
+  /** So many of them at once, at most. */
+  atOnce: z.number().int(),
+  /** Floors that come closer: how many machines are in service now, and while as many as may be are out. */
+  floors: z.array(
+    z.object({
+      of: z.string(),
+      machines: z.number().int(),
+      inService: z.number().int(),
+      after: z.number().int(),
+      least: z.number().int(),
+    }),
+  ),
+  /** What stands in for what, in words: from redundant groups, and from cables. */
+  losesRedundancy: z.array(z.string()),
+});
+export type Outage = z.infer<typeof Outage>;
+
 /** A stored plan with its hash and what a reviewer needs. */
 export const PlanView = z.object({
   plan: Plan,
@@ -101,7 +123,11 @@ export const PlanView = z.object({
   /** The job that used it. */
   job: z.string().nullable(),
   /** What it takes, counted. */
-  impact: z.object({ targets: z.number(), steps: z.number(), bytesToWrite: z.number(), racks: z.array(z.string()) }),
+  impact: z.object({
+    ...{ targets: z.number(), steps: z.number(), bytesToWrite: z.number(), racks: z.array(z.string()) },
+    /** What leaves service; absent when nothing does, as in a first install. */
+    outage: Outage.optional(),
+  }),
   /** Who has approved it so far, and whether that counts: not once it has expired or its key was revoked. */
   approvals: z.array(
     z.object({
@@ -124,6 +150,8 @@ export const PlanView = z.object({
     .default([]),
   /** Guards that were asked, and their answers now. */
   guards: z.array(Verdict),
+  /** From when on windows, freezes and holds let all of its targets start; null: nobody knows; absent: now. */
+  earliest: z.number().nullable().optional(),
 });
 export type PlanView = z.infer<typeof PlanView>;
 

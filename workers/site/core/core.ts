@@ -127,8 +127,10 @@ function onJob<I extends { job: string }>(act: (tx: Tx, input: I) => void) {
   };
 }
 
-const shownPlan = (tx: Tx, id: string, approvers?: Judge["approvers"]): PlanView =>
-  value(planView({ sql: tx.sql, now: tx.now, verify: tx.deps.verify, approvers }, id));
+function shownPlan(tx: Tx, board: ProgressBoard, id: string, approvers?: Judge["approvers"]): PlanView {
+  const { sql, now, site, deps } = tx;
+  return value(planView({ sql, now, site, board, verify: deps.verify, approvers }, id));
+}
 
 const handlers: Handlers = {
   "site.create": createSite,
@@ -137,18 +139,18 @@ const handlers: Handlers = {
   "policy.hold": hold,
   "policy.unhold": unhold,
   "plan.create": (tx, { actor, person, ...intent }, board) =>
-    shownPlan(tx, makePlan(tx, intent, { actor, person }, board).id),
+    shownPlan(tx, board, makePlan(tx, intent, { actor, person }, board).id),
   "job.create": (tx, input, board) => {
     const { job, created } = createJob(tx, input, board);
     return { job: value(jobView({ sql: tx.sql, now: tx.now, board }, tx.site, job)), created };
   },
-  "plan.approve": (tx, input) => {
+  "plan.approve": (tx, input, board) => {
     approve(tx, input);
-    return shownPlan(tx, input.plan, input.approvers);
+    return shownPlan(tx, board, input.plan, input.approvers);
   },
-  "plan.unapprove": (tx, input) => {
+  "plan.unapprove": (tx, input, board) => {
     unapprove(tx, input);
-    return shownPlan(tx, input.plan, input.approvers);
+    return shownPlan(tx, board, input.plan, input.approvers);
   },
   "job.pause": onJob(pauseJob),
   "job.resume": onJob(resumeJob),

@@ -11,6 +11,8 @@ import { MAX_TARGETS, type PlanDevice, type Workflow } from "../../workflows/wor
 import { approvalsOf, type Judge, signedApprovals } from "./approvals.ts";
 import { approvalsNeeded } from "./guards/approval.ts";
 import { planVerdicts } from "./guards/index.ts";
+import { outlook } from "./guards/outlook.ts";
+import type { Guarded } from "./guards/step-guards.ts";
 import { planRow, readPlan } from "./plan-rows.ts";
 import { policyInForce } from "./policy.ts";
 import type { ProgressBoard } from "./progress.ts";
@@ -166,7 +168,7 @@ export function approvedPlan(sql: Sql, site: Pick<SiteRecord, "id">, id: string)
   return ok({ plan, approvals: signedApprovals(sql, id) });
 }
 
-export function planView(by: Judge, id: string): Outcome<PlanView> {
+export function planView(by: Judge & Guarded, id: string): Outcome<PlanView> {
   const { sql, now } = by;
   const row = planRow(sql, id);
   const plan = readPlan(sql, id);
@@ -177,6 +179,7 @@ export function planView(by: Judge, id: string): Outcome<PlanView> {
     const found = deviceById(sql, device);
     if (found) racks.add(deviceDoc(found).rack);
   }
+  const { guards, earliest, outage } = outlook(by, plan);
   return ok({
     plan: { ...plan, steps: plan.steps.slice(0, STEPS_SHOWN) },
     hash: row.hash,
@@ -187,10 +190,12 @@ export function planView(by: Judge, id: string): Outcome<PlanView> {
       steps: plan.steps.length,
       bytesToWrite: plan.steps.reduce((sum, s) => sum + bytesOf(s.params), 0),
       racks: [...racks].sort(),
+      ...(outage && { outage }),
     },
     approvals,
     approvalsNeeded: approvalsNeeded(plan, approvals),
-    guards: planVerdicts(sql, plan, now, approvals),
+    guards: [...planVerdicts(sql, plan, now, approvals), ...guards],
+    ...(earliest !== undefined && { earliest }),
   });
 }
 

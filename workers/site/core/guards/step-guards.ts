@@ -14,7 +14,7 @@ import { freeze } from "./freeze.ts";
 import { groups } from "./group.ts";
 import { type Ask, firstHeld, type PolicyWorld } from "./guard.ts";
 import { anyHold, hold } from "./hold.ts";
-import { OutOfService } from "./out.ts";
+import { type OutCaps, OutOfService } from "./out.ts";
 import type { Machine } from "./service.ts";
 import { serviceNow } from "./service-now.ts";
 import { remainingMs } from "./typical.ts";
@@ -42,7 +42,7 @@ export class StepGuards {
     const { sql, board } = this.#at;
     const policy = this.policy;
     if (step.disruptive === 0 && !(policy && anyHold(policy))) return undefined;
-    const machine = this.#machine(step.device);
+    const machine = this.machine(step.device);
     if (!machine) return undefined;
     const ask: Ask = { machine, restMs: () => remainingMs(sql, board, step) };
     return firstHeld(this.verdicts(ask, step.disruptive > 0));
@@ -50,7 +50,7 @@ export class StepGuards {
 
   /** What every guard says of a step on the machine, in the order in which they are asked. */
   verdicts(ask: Ask, disrupts: boolean): Verdict[] {
-    const world = this.#policyWorld();
+    const { world } = this;
     const held = world ? [hold(world, ask)] : [];
     if (!disrupts) return held;
     const { id, rack } = ask.machine;
@@ -66,9 +66,15 @@ export class StepGuards {
   /** The step was leased: its machine has its place, and may have moved. */
   took({ device, disruptive }: Pick<StepRow, "device" | "disruptive">): void {
     if (disruptive === 0) return;
-    const machine = this.#machine(device);
+    const machine = this.machine(device);
     if (machine) this.#outOfService.take(device, machine.rack);
     this.#world = undefined;
+  }
+
+  /** So many machines may be out at once: as the policy says, else the site's file. */
+  get caps(): OutCaps {
+    const caps = this.policy?.policy.caps;
+    return { disruptive: caps?.disruptive ?? capsOf(this.#at.sql).disruptive, perRack: caps?.perRack };
   }
 
   get policy(): ResolvedPolicy | undefined {
@@ -77,7 +83,8 @@ export class StepGuards {
     return this.#policy.read;
   }
 
-  #policyWorld(): PolicyWorld | undefined {
+  /** What the policy protects; undefined where there is none. */
+  get world(): PolicyWorld | undefined {
     const { policy } = this;
     const { sql, now, site, board } = this.#at;
     if (policy && !this.#world)
@@ -85,18 +92,15 @@ export class StepGuards {
     return this.#world;
   }
 
-  #machine(id: string): Machine | undefined {
-    const world = this.#policyWorld();
+  machine(id: string): Machine | undefined {
+    const { world } = this;
     if (world) return world.service.byId(id);
     const row = deviceById(this.#at.sql, id);
     return row && machineOf(row);
   }
 
   get #outOfService(): OutOfService {
-    const { sql } = this.#at;
-    const caps = this.policy?.policy.caps;
-    const disruptive = caps?.disruptive ?? capsOf(sql).disruptive;
-    this.#out ??= new OutOfService({ disruptive, perRack: caps?.perRack }, outNow(sql));
+    this.#out ??= new OutOfService(this.caps, outNow(this.#at.sql));
     return this.#out;
   }
 }
