@@ -95,17 +95,16 @@ export function reported(m: Model, agent: ModelAgent, report: Report): string | 
   const { newest, state } = step;
   if (newest?.id !== report.lease || newest.epoch !== report.epoch || newest.agent !== agent)
     return report.epoch < (newest?.epoch ?? 0) ? "stale_epoch" : "epoch_unknown";
-  if (state === "work" || (state === "unknown" && report.outcome !== "unknown")) apply(m, step, newest, report);
-  else if (state !== "unknown" && state !== "ready" && !newest.told) {
-    Object.assign(newest, { over: true, told: true });
-    return "attempt_over";
-  }
+  // It was called back or given up before its agent told of it, which it does once.
+  const late = state !== "work" && state !== "unknown" && !newest.told;
+  const applied = state === "work" || (state === "unknown" && report.outcome !== "unknown");
+  if (late || applied) newest.told = true;
+  if (applied) apply(m, step, newest, report);
   follow(m);
-  return undefined;
+  return late ? "attempt_over" : undefined;
 }
 
 function apply(m: Model, step: ModelStep, attempt: Attempt, { outcome, failure }: Report): void {
-  attempt.told = true;
   // J4: one that does not know may have been killed within a call.
   if (outcome === "unknown") return lose(m, step);
   attempt.over = true;

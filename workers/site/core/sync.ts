@@ -101,7 +101,7 @@ function takeReport(tx: Tx, agent: AgentRow, report: Report): Refusal | undefine
     return undefined;
   }
   // The same report again, its acknowledgement was lost: nothing to say.
-  if (current && (step.finished_at !== null || step.state === "ready")) return undefined;
+  if (current && step.finished_at !== null) return undefined;
   const dropped = { lease: report.lease, epoch: report.epoch, newest: step.epoch, outcome: report.outcome };
   tx.event(report.job, "report.dropped", { device: step.device, step: stepBody(step).name }, dropped);
   if (current) {
