@@ -5,6 +5,7 @@ export interface Metrics {
   syncs: Counter<"outcome">;
   refused: Counter<"code">;
   actsRefused: Counter<"code">;
+  listRefused: Counter<"code">;
   steps: Counter<"action" | "outcome">;
   bmcRequests: Counter<"outcome">;
   powerCommands: Counter<"kind">;
@@ -35,6 +36,12 @@ export function makeMetrics(): Metrics {
     actsRefused: new Counter({
       name: "turnup_agent_acts_refused_total",
       help: "Acts on machines in service, or that end data, that no approved plan let through, by code.",
+      labelNames: ["code"],
+      registers,
+    }),
+    listRefused: new Counter({
+      name: "turnup_agent_approver_changes_refused_total",
+      help: "Changes of the list of approvers that were not signed as they must be, by code.",
       labelNames: ["code"],
       registers,
     }),

@@ -1,5 +1,6 @@
 /** What the API shows of a site's own tables. The Worker answers with these, the CLI reads them; the read model keeps them. */
 import { z } from "zod";
+import { ApproversChange } from "./approver-list.ts";
 import { Verdict } from "./guard.ts";
 import { assetStates, deviceStates, mediumStates } from "./lifecycle.ts";
 import { Plan } from "./plan.ts";
@@ -114,6 +115,22 @@ export const Outage = z.object({
   losesRedundancy: z.array(z.string()),
 });
 export type Outage = z.infer<typeof Outage>;
+
+/** Signed changes of the agents' lists of approvers, on their way to the agents of a site (G4). */
+export const ApproverChanges = z.object({
+  waiting: z.array(z.object({ change: ApproversChange, at: z.number(), actor: z.string() })),
+  agents: z.array(
+    z.object({
+      agent: z.string(),
+      name: z.string(),
+      /** Hash of the list that it has; null: it has not told yet. */
+      list: z.string().nullable(),
+      /** Why it did not take the last change. */
+      refused: z.object({ code: z.string(), detail: z.string() }).nullable(),
+    }),
+  ),
+});
+export type ApproverChanges = z.infer<typeof ApproverChanges>;
 
 /** A stored plan with its hash and what a reviewer needs. */
 export const PlanView = z.object({

@@ -10,6 +10,7 @@
  * Unknown fields are ignored by both sides (C5), so every object here is a plain `z.object`.
  */
 import { z } from "zod";
+import { ApproversChange } from "../model/approver-list.ts";
 import { Failure } from "../model/job.ts";
 import { PlanTarget } from "../model/plan.ts";
 
@@ -177,6 +178,20 @@ export const JournalPage = JournalAsk.extend({
 });
 export type JournalPage = z.infer<typeof JournalPage>;
 
+/** The agent's own list of approvers (G4): which it is, and the last signed change of it that it did not take. */
+export const ApproversTold = z.object({
+  hash: z.string().max(64),
+  refused: z
+    .object({
+      /** SHA-256 over the change's canonical JSON. */
+      change: z.string().max(64),
+      code: z.string().max(64),
+      detail: z.string().max(DETAIL_MAX_CHARS),
+    })
+    .optional(),
+});
+export type ApproversTold = z.infer<typeof ApproversTold>;
+
 export const SyncRequest = z.object({
   v: z.number().int(),
   /** Random per process start: a restart shows. */
@@ -203,6 +218,7 @@ export const SyncRequest = z.object({
   head: LedgerHead.extend({ generation: z.number().int() }).optional(),
   /** The answer to the last reply's `journal`. */
   journal: JournalPage.optional(),
+  approvers: ApproversTold.optional(),
 });
 export type SyncRequest = z.infer<typeof SyncRequest>;
 
@@ -235,6 +251,8 @@ export const SyncReply = z.object({
   hold: z.boolean().optional(),
   /** With `hold`: what the agent is asked to tell of its journal in its next sync. */
   journal: JournalAsk.optional(),
+  /** A signed change of the list of approvers that the request told; the agent judges it by that list (G4). */
+  approvers: ApproversChange.optional(),
   /** More work is waiting than fitted: sync again at once. */
   more: z.boolean(),
   /** When to sync next if nothing else wakes the agent and the doorbell is down. */

@@ -6,6 +6,7 @@ import { problemResponse } from "../problem.ts";
 import { BadCursor } from "../readmodel/queries.ts";
 import { agentLink } from "./agent-link.ts";
 import { agents } from "./agents.ts";
+import { approverChanges } from "./approver-changes.ts";
 import { approvers } from "./approvers.ts";
 import { assets } from "./assets.ts";
 import { audits } from "./audits.ts";
@@ -60,6 +61,7 @@ export function createApp(deps: AppDeps): Api {
     agents,
     tokens,
     approvers,
+    approverChanges,
     findings,
     audits,
     fleet,

@@ -1,6 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { beforeAll, expect, it } from "vitest";
 import { type Approval, type ApprovedPlan, signApproval } from "../../shared/model/approval.ts";
+import { signApprovers } from "../../shared/model/approver-list.ts";
 import { type Plan, planHash } from "../../shared/model/plan.ts";
 import { newTestKey } from "../../shared/model/test-keys.ts";
 import type { ApproverView, PlanView, SiteView } from "../../shared/model/views.ts";
@@ -130,4 +131,28 @@ it("[G4][T3] an agent gets plans of its own site, whole and with what was signed
   const none = view.plan.id.replace(/.{4}$/, "0000");
   expect(code(await call("GET", `/agent/v1/plans/${none}`, { token: agent.token() }))).toEqual([404, "plan_unknown"]);
   expect(code(await call("GET", path))).toEqual([401, "unauthenticated"]);
+});
+
+it("[G4] a change of the agents' own lists is carried to them, signed by two people, and by no one below an approver", async () => {
+  const site = await makeSite("approvals-c");
+  const agent = await TestAgent.enrol(site);
+  const hash = "c".repeat(64);
+  await agent.sync({ approvers: { hash } });
+  const path = `/v1/sites/${site.name}/approver-changes`;
+  expect(await did("GET", path)).toMatchObject({
+    waiting: [],
+    agents: [{ agent: agent.id, list: hash, refused: null }],
+  });
+  const statement = {
+    ...({ v: 1, kind: "turnup/approvers", site: site.id, base: hash } as const),
+    ...{ add: [], remove: [ann.x], expiresAt: Date.now() + 60_000 },
+  };
+  const one = signApprovers({ statement, signatures: [] }, ann);
+  expect(code(await call("POST", path, { body: one }))).toEqual([409, "approval_missing"]);
+  const two = signApprovers(one, bob);
+  const operator = await tokenOf("operator");
+  expect(code(await call("POST", path, { body: two, token: operator.token }))).toEqual([403, "forbidden"]);
+  expect(await did("POST", path, { body: two })).toMatchObject({ waiting: [{ change: two }] });
+  expect((await agent.sync({ approvers: { hash } })).approvers).toEqual(two);
+  expect((await agent.sync({ approvers: { hash: "d".repeat(64) } })).approvers).toBeUndefined();
 });

@@ -1,5 +1,7 @@
 import { afterEach, expect, it } from "vitest";
 import type { Problem } from "../../../shared/errors.ts";
+import { approverListHash, signApprovers } from "../../../shared/model/approver-list.ts";
+import { newTestKey } from "../../../shared/model/test-keys.ts";
 import {
   type Lease,
   type Observation,
@@ -12,6 +14,7 @@ import {
 } from "../../../shared/protocol/agent.ts";
 import { seeded } from "../../../shared/seeded.ts";
 import { openSql } from "../../sql/node-sqlite.ts";
+import { sha256 } from "../approvals/ed25519.ts";
 import type { HttpRequest, HttpResponse } from "../http.ts";
 import { HttpFailure } from "../http.ts";
 import { openJournal } from "../journal/journal.ts";
@@ -540,4 +543,25 @@ it("sends less at once after a sync that was too large for somebody on the way, 
   expect(told.sort()).toEqual(ids.sort());
   expect(s.link.status().failing).toBeNull();
   expect(s.fatal).toEqual([]);
+});
+
+it("[G4] tells which list of approvers it has, takes a signed change of it, and judges none twice", async () => {
+  const s = setUp();
+  const [ann, bob] = [newTestKey(), newTestKey()];
+  const list = { revision: 1, approvers: [ann, bob].map(({ x }, n) => ({ key: x, person: `person-${n}` })) };
+  s.journal.approvers.set(list, "on site", 0);
+  const base = approverListHash(list, sha256);
+  const expiresAt = s.time.clock.now() + 600_000;
+  const said = { v: 1, kind: "turnup/approvers", site: SITE, base, expiresAt } as const;
+  const one = signApprovers({ statement: { ...said, add: [], remove: [bob.x] }, signatures: [] }, ann);
+  s.control.reply = () => ({ approvers: one });
+  await s.start();
+  await s.time.advance(60_000);
+  // Refused, said at once in one more sync, and then left alone: it does not go in circles.
+  expect(s.syncs.map(({ request }) => request.approvers?.refused?.code)).toEqual([undefined, "approval_missing"]);
+  s.control.reply = ({ approvers }) => (approvers?.hash === base ? { approvers: signApprovers(one, bob) } : {});
+  s.link.wake("report");
+  await s.time.advance(1_000);
+  const after = approverListHash({ revision: 2, approvers: list.approvers.slice(0, 1) }, sha256);
+  expect(s.syncs.at(-1)?.request.approvers).toEqual({ hash: after });
 });

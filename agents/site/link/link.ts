@@ -25,6 +25,7 @@ import {
   SyncReply,
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
+import { listChanges } from "../approvals/list-changes.ts";
 import type { Timers } from "../deps.ts";
 import type { Http } from "../http.ts";
 import type { Journal } from "../journal/journal.ts";
@@ -105,6 +106,7 @@ export function makeLink(o: LinkOptions): Link {
   const token = tokens(o.key, o.clock, o.random);
   const retry = backoff(o.random);
   const site = succession(o.journal, o.clock);
+  const list = listChanges(o);
   /** What a restored site asked of the journal in its last reply. */
   let asked: JournalAsk | undefined;
   let work: LinkWork | undefined;
@@ -196,6 +198,7 @@ export function makeLink(o: LinkOptions): Link {
       ...(unknown.length > 0 && { unknown }),
       ...(refs.length > 0 && { boots: refs }),
       ...site.told(),
+      approvers: list.told(),
       ...(asked && { journal: o.journal.past.page(asked) }),
     };
   };
@@ -222,8 +225,9 @@ export function makeLink(o: LinkOptions): Link {
       o.journal.audits.ask(reply.audit.window, reply.audit.targets);
       w.auditAsked();
     }
+    const judged = reply.approvers !== undefined && list.take(reply.approvers);
     asked = reply.journal;
-    if (reply.more || asked || unsent().length > 0) bell.wake("more");
+    if (reply.more || asked || judged || unsent().length > 0) bell.wake("more");
     else if (o.journal.audits.untold(1)) bell.wake("audit");
     schedule(reply.nextPollMs);
   };

@@ -6,6 +6,7 @@
 import type { Millis, Random } from "../../../shared/deps.ts";
 import type { Outcome } from "../../../shared/errors.ts";
 import type { Approval, ApprovedPlan, Approver } from "../../../shared/model/approval.ts";
+import type { ApproversChange } from "../../../shared/model/approver-list.ts";
 import type { AuditRun, Finding } from "../../../shared/model/finding.ts";
 import type { JobEvent, JobState, JobSummary, JobView, StepView } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
@@ -14,6 +15,7 @@ import type { ResolvedSite } from "../../../shared/model/site.ts";
 import type { ExportHeader } from "../../../shared/model/site-export.ts";
 import type {
   AgentView,
+  ApproverChanges,
   AssetView,
   DeviceView,
   Explanation,
@@ -88,6 +90,8 @@ export interface Commands {
     in: { plan: string; person: string; actor: Actor; approvers: readonly Approver[] };
     out: PlanView;
   };
+  /** A signed change of the agents' lists of approvers is to be carried to them. */
+  "approvers.offer": { in: { change: ApproversChange; actor: Actor }; out: ApproverChanges };
   /** Nothing new starts; what is at work is let to its end (J6). Again while it is paused: changes nothing. */
   "job.pause": { in: { job: string; actor: Actor; reason: string }; out: JobView };
   "job.resume": { in: { job: string; actor: Actor }; out: JobView };
@@ -180,6 +184,7 @@ export interface Queries {
   "plan.approved": { in: { plan: string }; out: ApprovedPlan };
   /** Steps of the plan with n > after. */
   "plan.steps": { in: { plan: string; after: number; limit: number }; out: PlanStep[] };
+  "approvers.changes": { in: Record<never, never>; out: ApproverChanges };
   jobs: { in: PageIn & { state?: JobState | undefined }; out: Page<JobSummary> };
   job: { in: { job: string } & Presence; out: JobView };
   /** The ETag's source alone, for a 304 without building the view. */

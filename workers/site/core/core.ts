@@ -11,6 +11,7 @@ import type { Sql } from "../../../shared/sql.ts";
 import { allSilent } from "./agent-rows.ts";
 import { agentKey, agentViews, enroll, invite, revoke } from "./agents.ts";
 import { approve, type Judge, unapprove } from "./approvals.ts";
+import { approverChanges, offerChange } from "./approver-changes.ts";
 import { auditDue, auditRuns, expireAudit, startAudit } from "./audits.ts";
 import { heedClock, newestOf, wasSetBack } from "./clock.ts";
 import type { Applied, CommandKind, Commands, Now, PageIn, Queries, QueryKind } from "./commands.ts";
@@ -152,6 +153,7 @@ const handlers: Handlers = {
     unapprove(tx, input);
     return shownPlan(tx, board, input.plan, input.approvers);
   },
+  "approvers.offer": offerChange,
   "job.pause": onJob(pauseJob),
   "job.resume": onJob(resumeJob),
   "job.retry": onJob(retryJob),
@@ -224,6 +226,7 @@ const answers: Answers = {
   },
   plan: (at, { plan, approvers }) => planView({ ...at, approvers }, plan),
   "plan.approved": ({ sql, site }, { plan }) => approvedPlan(sql, site, plan),
+  "approvers.changes": ({ sql, now, board }) => ok(approverChanges(sql, now, board)),
   jobs: ({ sql, site }, input) => jobPage(sql, site, input),
   job: (at, { job, agents }) => jobView({ ...at, silent: allSilent(agents, at.now) }, at.site, job),
   "job.version": ({ sql }, { job }) =>

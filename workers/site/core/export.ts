@@ -14,8 +14,21 @@ import { readMeta, type SiteRecord } from "./tx.ts";
  * the hashes of one-time enrolment tokens: an export opens no door, and a restored site makes new tokens.
  */
 const LEFT_OUT = new Set(["outbox", "told_agent", "told_attempt", "schema_version", "enrol_token"]);
-/** Of this object and moment: a permit runs out, a meter counts rows of this object, the others say what it is at present. */
-const META_LEFT_OUT = new Set(["permit", "meter", "hold", "settling", "restore", "fence", "drop", "away"]);
+/**
+ * Of this object and moment: a permit runs out, a meter counts rows of this object, a signed change is on its way to agents
+ * for a while, the others say what it is at present.
+ */
+const META_LEFT_OUT = new Set([
+  "permit",
+  "meter",
+  "hold",
+  "settling",
+  "restore",
+  "fence",
+  "drop",
+  "away",
+  "approver-changes",
+]);
 
 export interface Table {
   name: string;

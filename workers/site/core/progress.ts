@@ -1,6 +1,6 @@
 import type { Millis } from "../../../shared/deps.ts";
 import type { ResolvedPolicy } from "../../../shared/model/policy/resolve.ts";
-import type { Progress, SyncRequest } from "../../../shared/protocol/agent.ts";
+import type { ApproversTold, Progress, SyncRequest } from "../../../shared/protocol/agent.ts";
 import type { AuditProgress } from "./audits.ts";
 import type { KeptService } from "./guards/service-now.ts";
 import type { Witness } from "./own-time.ts";
@@ -27,6 +27,8 @@ export class ProgressBoard {
   heldUntil: Millis | undefined;
   /** Behind which step of a queue the next sync goes on, where too many were held for one to look at all (leases.ts). */
   readonly behind = new Map<string, Place>();
+  /** Which list of approvers each agent has told (approver-changes.ts). */
+  readonly approvers = new Map<string, ApproversTold>();
   /** The policy that holds, resolved (policy.ts), and of which version and site file. */
   policy: { key: string; resolved: ResolvedPolicy } | undefined;
 

@@ -13,6 +13,7 @@ import {
   type SyncRequest,
 } from "../../../shared/protocol/agent.ts";
 import { type AgentRow, agentRow } from "./agent-rows.ts";
+import { changeFor } from "./approver-changes.ts";
 import { auditTargets, noteAnswer, takeObservations } from "./audits.ts";
 import { foundUnknown } from "./findings.ts";
 import { heard } from "./handover.ts";
@@ -49,9 +50,18 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   noteVersion(tx, agent, request.version);
 
   const common = { v: AGENT_PROTOCOL, now: tx.now, acks, generation: generationOf(tx.sql), ledger: ledgerHead(tx.sql) };
+  const approvers = changeFor(tx, agent.id, request.approvers, board);
   const quiet = heldBack(tx, agent, request);
   if (quiet)
-    return { ...common, ...(refused.length > 0 && { refused }), leases: [], renewed: [], revoked: [], ...quiet };
+    return {
+      ...common,
+      ...approvers,
+      ...(refused.length > 0 && { refused }),
+      leases: [],
+      renewed: [],
+      revoked: [],
+      ...quiet,
+    };
 
   beginCount(tx, board, agent);
   const holding = new Set(request.holding);
@@ -65,6 +75,7 @@ export function sync(tx: Tx, agentId: string, request: SyncRequest, board: Progr
   const busy = held.length > 0 || fresh.length > 0;
   return {
     ...common,
+    ...approvers,
     ...(refused.length > 0 && { refused }),
     leases: [...again, ...fresh],
     renewed,
