@@ -1,6 +1,10 @@
 import { expect, it } from "vitest";
+import { ok } from "../../../shared/errors.ts";
 import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
+import { serverInstall } from "../../workflows/server-install.ts";
+import type { Workflow } from "../../workflows/workflow.ts";
 import { TAKEOVER_MS } from "./handover.ts";
+import { MAX_ATTEMPTS } from "./steps.ts";
 import { World } from "./test-world.ts";
 
 /** The longest call, and what clocks may differ by unseen. */
@@ -193,4 +197,67 @@ it("[T5] a machine that the first agent had powered on is touched by no other: a
   );
   expect(names).toEqual(["arm-netboot, reads first", "boot-override, reads first", "power-on, reads first"]);
   expect(w.ask("job", { job })).toMatchObject({ state: "waiting", targets: [{ step: "power-on" }] });
+});
+
+it("[A5][L5] the boot begins anew whichever branch the other agent takes up first", () => {
+  /** The boot is armed beside the inventory, and waits for it before the power goes on. */
+  const branched: Workflow = {
+    ...serverInstall,
+    name: "test.branched",
+    plan(input) {
+      const made = serverInstall.plan(input);
+      if (!made.ok) return made;
+      const steps = made.value.steps.map((s) => ({ ...s }));
+      const at = (name: string) => steps.find((s) => s.name === name) ?? steps[0];
+      const needs = (name: string, ...of: string[]) =>
+        Object.assign(at(name) ?? {}, { needs: of.map((o) => at(o)?.n) });
+      needs("arm-netboot", "identify");
+      needs("boot-override", "arm-netboot");
+      needs("power-on", "boot-override", "inventory");
+      return ok({ ...made.value, workflow: "test.branched", steps });
+    },
+  };
+  const w = new World(1, { workflows: [branched] });
+  const b = w.enroll("b", "y".repeat(43));
+  const job = w.start("test.branched", ["srv00000"]);
+  const unreachable = {
+    outcome: "failed" as const,
+    result: undefined,
+    failure: { code: "bmc_unreachable", detail: "" },
+  };
+  w.work((l) => (l.name === "inventory" ? unreachable : {}));
+  // The first agent has armed the boot and set the override; the inventory waits for its next try.
+  w.now += LEASE_TTL_MS + 1;
+  w.sync({}, b);
+  w.now += TAKEOVER_MS + 1;
+  const got: string[] = [];
+  w.work((l) => {
+    got.push(l.name);
+    return {};
+  }, b);
+  expect(got.slice(0, 4)).toEqual(["inventory", "arm-netboot", "boot-override", "power-on"]);
+  expect(w.ask("job", { job }).state).toBe("succeeded");
+});
+
+it("[J10] two agents that take a boot from each other come to an end within the bound of attempts", () => {
+  const w = new World(1);
+  const agents = [w.agent, w.enroll("b", "y".repeat(43))] as const;
+  const job = w.install(["srv00000"]);
+  let overrides = 0;
+  // Each does the boot's first step and is silent in the second.
+  for (let round = 0; round < 100 && w.ask("job", { job }).endedAt === null; round++) {
+    const [mine, other] = round % 2 === 0 ? agents : [agents[1], agents[0]];
+    w.work(({ name }) => {
+      if (name === "boot-override") overrides += 1;
+      return name === "boot-override" ? undefined : {};
+    }, mine);
+    w.now += LEASE_TTL_MS + 1;
+    w.do("tick", {});
+    w.sync({ free: 0 }, other);
+    w.sync({}, other);
+    w.now += TAKEOVER_MS + 1;
+    w.do("tick", {});
+  }
+  expect(w.ask("job", { job })).toMatchObject({ state: "failed", targets: [{ failure: { code: "agent_silent" } }] });
+  expect(overrides).toBe(MAX_ATTEMPTS);
 });
