@@ -106,5 +106,9 @@ function inCall(tx: Tx, steps: readonly StepRow[]): Held | undefined {
 export function leaveHeld(tx: Tx, target: TargetRow, steps: readonly StepRow[]): void {
   const held = inCall(tx, steps);
   // C7: also one that is over by our clock.
-  if (held) tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify(held), target.device);
+  if (!held) return;
+  // Of an earlier job the same agent may have left a call that ends later.
+  const before = heldBefore(tx, target.device);
+  const until = before?.agent === held.agent ? Math.max(before.until, held.until) : held.until;
+  tx.sql.run("UPDATE device SET held = ? WHERE id = ?", JSON.stringify({ ...held, until }), target.device);
 }

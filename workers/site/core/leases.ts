@@ -33,7 +33,7 @@ import {
   WAITING_TARGETS,
   WORK_STEPS,
 } from "./step-rows.ts";
-import { failStep, loseStep } from "./steps.ts";
+import { failLost, failStep, loseStep } from "./steps.ts";
 import { ending, expireTargets, startTarget } from "./targets.ts";
 import type { Tx } from "./tx.ts";
 import { isUnread } from "./unread.ts";
@@ -290,8 +290,7 @@ export function expire(tx: Tx, board: ProgressBoard): void {
       // Nor does a wait for a window, or for what a guard says.
       if (fresh?.state === state && guards.heldBy(fresh))
         tx.sql.run("UPDATE step SET at = ? WHERE job = ? AND n = ?", tx.now, step.job, step.n);
-      else if (fresh?.state === state)
-        failStep(tx, fresh, { code: "agent_silent", detail: "No agent of the site took the step in time." });
+      else if (fresh?.state === state) failLost(tx, fresh, "No agent of the site took the step in time.");
     }
   }
 }

@@ -6,6 +6,7 @@ import { isDestructive } from "../../../shared/model/approval.ts";
 import type { Failure } from "../../../shared/model/job.ts";
 import type { PlanStep } from "../../../shared/model/plan.ts";
 import { EVIDENCE_MAX_CHARS, RESULT_MAX_CHARS, type Report } from "../../../shared/protocol/agent.ts";
+import { leaveHeld } from "./handover.ts";
 import { record } from "./ledger.ts";
 import { move } from "./moves.ts";
 import { readyAfter } from "./needs.ts";
@@ -188,7 +189,13 @@ export function loseStep(tx: Tx, step: StepRow, why: string): void {
   }
   if (step.attempt >= MAX_ATTEMPTS) {
     const lost = stepRow(tx.sql, step.job, step.n);
-    if (lost)
-      failStep(tx, lost, { code: "agent_silent", detail: `${MAX_ATTEMPTS} attempts were lost without a report.` });
+    if (lost) failLost(tx, lost, `${MAX_ATTEMPTS} attempts were lost without a report.`);
   }
+}
+
+/** An attempt that was lost is given up, although nobody has said that its agent is out of its call (L2). */
+export function failLost(tx: Tx, step: StepRow, detail: string): void {
+  const target = targetRow(tx.sql, step.job, step.device);
+  if (target) leaveHeld(tx, target, [step]);
+  failStep(tx, step, { code: "agent_silent", detail });
 }

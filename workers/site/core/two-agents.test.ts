@@ -261,3 +261,47 @@ it("[J10] two agents that take a boot from each other come to an end within the 
   expect(w.ask("job", { job })).toMatchObject({ state: "failed", targets: [{ failure: { code: "agent_silent" } }] });
   expect(overrides).toBe(MAX_ATTEMPTS);
 });
+
+it("[L2] the last attempt that ended unknown leaves the machine closed, as the first one does", () => {
+  const { w, b, job, held } = worldAt("bmc.power");
+  let lease = held;
+  for (let n = 1; n <= MAX_ATTEMPTS; n++) {
+    // The agent was restarted within its call.
+    const report = w.report(lease, { outcome: "unknown", result: undefined });
+    lease = w.sync({ reports: [report], free: n < MAX_ATTEMPTS ? 1 : 0 }).leases[0] ?? lease;
+  }
+  expect(w.ask("job", { job }).state).toBe("failed");
+  w.install(["srv00000"], "k2");
+  expect(w.sync({}, b).leases).toEqual([]);
+  w.now += TAKEOVER_MS;
+  expect(w.sync({}, b).leases).toHaveLength(1);
+});
+
+it("[L2] what keeps a machine closed is not made shorter by a later attempt of the same agent", () => {
+  const arm: Workflow = {
+    name: "test.arm",
+    title: "arm",
+    startsFrom: ["planned"],
+    maxTargets: 1,
+    params: [],
+    plan(input) {
+      const made = serverInstall.plan(input);
+      if (!made.ok) return made;
+      const step = made.value.steps.find((s) => s.name === "arm-netboot");
+      if (!step) throw new Error("no such step");
+      return ok({ ...made.value, workflow: "test.arm", steps: [{ ...step, n: 0, needs: [] }] });
+    },
+  };
+  const w = new World(1, { workflows: [arm] });
+  const job = w.install(["srv00000"]);
+  const held = w.workUpTo("ramdisk.await");
+  w.now += 30_000;
+  w.sync({ holding: [held.id], free: 0 });
+  w.do("job.cancel", { job, actor: "t", reason: "" });
+  const until = () => JSON.parse(w.sql.get<{ held: string }>("SELECT held FROM device")?.held ?? "{}").until as number;
+  const before = until();
+  const second = w.start("test.arm", ["srv00000"]);
+  expect(w.sync().leases).toHaveLength(1);
+  w.do("job.cancel", { job: second, actor: "t", reason: "" });
+  expect(until()).toBeGreaterThanOrEqual(before);
+});
