@@ -24,7 +24,7 @@ import {
   prepareSecrets,
   readJsonFile,
 } from "./start/prepare.ts";
-import { type Attack, approval, attacks, type People, planOf } from "./takeover/attacks.ts";
+import { type Attack, approval, attacks, type People, planOf, slipIn } from "./takeover/attacks.ts";
 import { type ControlPlane, leaseOf, startControlPlane } from "./takeover/control-plane.ts";
 import { harm, lookAt } from "./takeover/evidence.ts";
 import { planDevice, plantData, site } from "./takeover/site.ts";
@@ -85,10 +85,17 @@ async function main(): Promise<number> {
     say("\nThe control plane is taken over. It has every credential, and the agent obeys nobody else.\n");
     const tries = attacks(ran, people);
     const failures = await attack(control, tries);
+    const list = { revision: 1, approvers: listed };
+    const slipped = await control.changeList(slipIn(list, people));
+    say(
+      `an approver slipped into the agent's own list: ${slipped ? `refused by agent: ${slipped}` : "TAKEN by agent"}`,
+    );
+    if (slipped !== "approval_invalid") failures.push("the agent's own list was changed by a forged signature");
     const counted = await refusals(ports.metrics);
-    say(`\nThe agent counted ${counted.total} refused acts: ${counted.codes.join(", ")}.`);
+    say(`\nThe agent counted ${counted.total} refusals: ${counted.codes.join(", ")}.`);
     failures.push(...harm(before, where));
-    if (counted.total !== tries.length) failures.push(`the agent counted ${counted.total} of ${tries.length} refusals`);
+    if (counted.total !== tries.length + 1)
+      failures.push(`the agent counted ${counted.total} of ${tries.length + 1} refusals`);
     if (failures.length === 0) {
       say(
         `All ${before.disks.size} drives have the hashes they had; no machine felt a power change, a boot or a write.`,
@@ -143,7 +150,7 @@ async function attack(control: ControlPlane, all: Attack[]): Promise<string[]> {
 /** As anybody who watches the agent sees it. */
 async function refusals(port: number): Promise<{ total: number; codes: string[] }> {
   const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-  const found = [...text.matchAll(/^turnup_agent_acts_refused_total\{code="(\w+)"\} (\d+)$/gm)];
+  const found = [...text.matchAll(/^turnup_agent_(?:acts|approver_changes)_refused_total\{code="(\w+)"\} (\d+)$/gm)];
   return {
     total: found.reduce((sum, [, , n]) => sum + Number(n), 0),
     codes: found.map(([, code, n]) => `${n} ${code}`),

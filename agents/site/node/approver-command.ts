@@ -14,8 +14,8 @@ import { openJournal } from "../journal/journal.ts";
 import { errorText } from "../log.ts";
 
 const usage = `Usage: agent approver list --state DIR
-       agent approver add --person NAME --key X --state DIR
-       agent approver remove --key X --state DIR
+       agent approver add --person NAME --key=X --state DIR
+       agent approver remove --key=X --state DIR
 
 The list says whose signatures this agent takes before it ends data or a service. The control plane cannot change it.
 

@@ -3,6 +3,12 @@
 import { sha256 } from "../../../agents/site/approvals/ed25519.ts";
 import type { Approval, ApprovedPlan, SigningKey } from "../../../shared/model/approval.ts";
 import { signApproval } from "../../../shared/model/approval.ts";
+import {
+  type ApproverList,
+  type ApproversChange,
+  approverListHash,
+  signApprovers,
+} from "../../../shared/model/approver-list.ts";
 import { type Plan, planHash } from "../../../shared/model/plan.ts";
 import type { Lease } from "../../../shared/protocol/agent.ts";
 import { serverInstall } from "../../../workers/workflows/server-install.ts";
@@ -99,7 +105,7 @@ export function attacks(ran: ApprovedPlan, { anna, ben, attacker }: People): Att
       "approval_invalid",
     ),
     plain(
-      "an approver slipped into the cloud's list",
+      "an approver slipped into the control plane's list",
       slipped,
       [approval(slipped, "anna", attacker), approval(slipped, "mallory", attacker)],
       "approver_unknown",
@@ -147,4 +153,22 @@ export function attacks(ran: ApprovedPlan, { anna, ben, attacker }: People): Att
       code: "asset_in_service",
     },
   ];
+}
+
+/** The agent's own list: the attacker puts a key on it, with the one signature there is and a forged one. */
+export function slipIn(list: ApproverList, { anna, attacker }: People): ApproversChange {
+  const statement = {
+    v: 1,
+    kind: "turnup/approvers",
+    site: SITE_ID,
+    base: approverListHash(list, sha256),
+    add: [{ key: attacker.x, person: "mallory" }],
+    remove: [],
+    expiresAt: Date.now() + HOUR,
+  } as const;
+  const signed = signApprovers(
+    { statement: { ...statement, add: [...statement.add], remove: [] }, signatures: [] },
+    attacker,
+  );
+  return { ...signed, signatures: signed.signatures.map((s) => ({ ...s, key: anna.x })) };
 }

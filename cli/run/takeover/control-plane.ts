@@ -7,7 +7,9 @@ import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { sha256 } from "../../../agents/site/approvals/ed25519.ts";
 import { actionSpec, isActionName } from "../../../shared/actions/index.ts";
+import { canonicalJson } from "../../../shared/canonical.ts";
 import type { ApprovedPlan } from "../../../shared/model/approval.ts";
+import type { ApproversChange } from "../../../shared/model/approver-list.ts";
 import { type Plan, planHash } from "../../../shared/model/plan.ts";
 import {
   AGENT_PROTOCOL,
@@ -24,6 +26,8 @@ export interface ControlPlane {
   url: string;
   /** What is answered to the agent that asks for a plan, by its id. */
   plans: Map<string, ApprovedPlan>;
+  /** Sends a change of the agent's own list, and resolves with the code of its refusal; undefined if it was taken. */
+  changeList(change: ApproversChange): Promise<string | undefined>;
   /** Hands the lease out and resolves with what the agent reports of it. */
   run(lease: Lease): Promise<Report>;
   close(): void;
@@ -36,7 +40,18 @@ export async function startControlPlane(): Promise<ControlPlane> {
   const plans: ControlPlane["plans"] = new Map();
   const open = new Map<string, { lease: Lease; done: (report: Report) => void }>();
 
+  let change: { sent: ApproversChange; done: (code: string | undefined) => void } | undefined;
+
   const sync = async (request: SyncRequest): Promise<SyncReply> => {
+    const { approvers } = request;
+    const refused = approvers?.refused;
+    if (change && refused?.change === sha256(canonicalJson(change.sent))) {
+      change.done(refused.code);
+      change = undefined;
+    } else if (change && approvers && approvers.hash !== change.sent.statement.base) {
+      change.done(undefined);
+      change = undefined;
+    }
     for (const report of request.reports) {
       const one = open.get(report.lease);
       open.delete(report.lease);
@@ -52,6 +67,7 @@ export async function startControlPlane(): Promise<ControlPlane> {
       leases: all.filter(({ id }) => !held.has(id)).slice(0, request.free),
       renewed: all.map(({ id }) => id).filter((id) => held.has(id)),
       revoked: [],
+      ...(change && { approvers: change.sent }),
       more: false,
       nextPollMs: 1000,
     };
@@ -83,6 +99,10 @@ export async function startControlPlane(): Promise<ControlPlane> {
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     plans,
+    changeList: (sent) =>
+      new Promise((done) => {
+        change = { sent, done };
+      }),
     run: (lease) => new Promise((done) => open.set(lease.id, { lease, done })),
     close() {
       server.closeAllConnections();
