@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
-import type { PlanView } from "../shared/model/views.ts";
+import type { ApproverChanges, PlanView } from "../shared/model/views.ts";
 import { jsonOf, turnup } from "./control-plane.ts";
 import { LocalRun } from "./local-run.ts";
 import { writeSmallSite } from "./small-site.ts";
@@ -62,5 +63,25 @@ describe("a server in service is installed anew", { timeout: 300_000 }, () => {
       code: 2,
       err: expect.stringContaining("plan_used"),
     });
+
+    // The agent's own list, from afar: two people on it sign, and the agent has another one.
+    const lists = async () => jsonOf<ApproverChanges>(await operator("approver", "changes", "ams01", "--json"));
+    const [before] = (await lists()).agents;
+    const made = await operator("approver", "keygen", "--person", "cem", "--out", `${run.dir}/cem.key`);
+    const file = `${run.dir}/change.json`;
+    expect(
+      await operator("approver", "change", "ams01", "--add", `cem=${made.out.trim()}`, "--out", file),
+    ).toMatchObject({
+      code: 0,
+    });
+    for (const person of ["anna", "ben"])
+      await operator("approver", "sign", file, "--key", run.path("approvers", `${person}.key`));
+    expect(await operator("approver", "send", file)).toMatchObject({ code: 0 });
+    let [now] = (await lists()).agents;
+    for (let n = 0; n < 100 && now?.list === before?.list; n++) {
+      await sleep(100);
+      [now] = (await lists()).agents;
+    }
+    expect(now).toMatchObject({ list: expect.not.stringMatching(before?.list ?? ""), refused: null });
   });
 });

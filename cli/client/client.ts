@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { Approval, Approver } from "../../shared/model/approval.ts";
+import type { ApproversChange } from "../../shared/model/approver-list.ts";
 import { AuditRun, Finding } from "../../shared/model/finding.ts";
 import { JobEvent, type JobState, JobSummary, JobView, StepView } from "../../shared/model/job.ts";
 import { PlanStep } from "../../shared/model/plan.ts";
@@ -7,6 +8,7 @@ import { PolicyDiff, PolicyVersion, PolicyView } from "../../shared/model/policy
 import type { ExportHeader } from "../../shared/model/site-export.ts";
 import {
   AgentView,
+  ApproverChanges,
   ApproverView,
   AssetView,
   DeviceView,
@@ -177,6 +179,10 @@ export function createClient(deps: HttpDeps) {
     addApprover: (body: Approver) => http("POST", "/v1/approvers", ApproverView, { body }),
     approvers: () => all(http, "/v1/approvers", ApproverView),
     revokeApprover: (approver: string) => http("DELETE", path`/v1/approvers/${approver}`, ApproverView),
+
+    approverChanges: (site: string) => http("GET", path`/v1/sites/${site}/approver-changes`, ApproverChanges),
+    offerApproverChange: (site: string, body: ApproversChange) =>
+      http("POST", path`/v1/sites/${site}/approver-changes`, ApproverChanges, { body }),
 
     fleet: () => http("GET", "/v1/fleet", FleetStatus),
     freeze: () => http("POST", "/v1/fleet/freeze", FleetStatus),

@@ -4,12 +4,14 @@ import { type Cli, clientOf, problemError, usageError } from "../context.ts";
 import { defaultKeyFile, makeKeyFile } from "../input/approver-key.ts";
 import { table } from "../output/table.ts";
 import { moment } from "../output/words.ts";
+import { approverListCommands } from "./approver-lists.ts";
 import { does, type Exit, type Options, text } from "./command.ts";
 
 /** Who may approve plans: their keys, and the fleet's list of them. */
 export function approverCommands(program: Command, use: { cli: Cli; exit: Exit }): void {
   const { cli } = use;
   const approver = program.command("approver").description("the people who may approve plans, and their keys");
+  approverListCommands(approver, use);
 
   does(
     approver
