@@ -42,7 +42,16 @@ export function grant(m: Model, agent: ModelAgent, lease: Lease): Grant {
   const turn = turnOf(agent, step);
   m.epochs.set(target.device, lease.epoch);
   const deadlineAt = m.now + lease.deadlineMs + DEADLINE_GRACE_MS;
-  step.newest = { id: lease.id, epoch: lease.epoch, agent, givenAt: m.now, deadlineAt, over: false, told: false };
+  step.newest = {
+    id: lease.id,
+    epoch: lease.epoch,
+    agent,
+    givenAt: m.now,
+    deadlineAt,
+    over: false,
+    begunAgain: false,
+    told: false,
+  };
   Object.assign(step, { state: "work", attempt: lease.attempt, mustRead: false });
   target.agent = agent;
   target.state = "running";

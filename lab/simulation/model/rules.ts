@@ -163,7 +163,12 @@ export function tick(m: Model): void {
   const late = (step: ModelStep) => step.at <= before && step.target.job.pausedAt === undefined;
   // Who waits his turn behind others waits for nobody silent.
   const isRecent = (until: number) => until > before && until <= m.now + LEASE_TTL_MS;
-  if (m.steps().some((s) => s.state === "work") || m.agents.some((a) => isRecent(a.renewedUntil))) {
+  const wasGiven = ({ newest }: ModelStep) =>
+    newest && !newest.begunAgain && newest.givenAt > before && newest.givenAt <= m.now;
+  // Nor who waits for the place of a lost attempt in a job that a person has paused.
+  const isKept = ({ state, target }: ModelStep) => state === "unknown" && target.job.pausedAt !== undefined;
+  const isBusy = m.steps().some((s) => s.state === "work" || isKept(s) || wasGiven(s));
+  if (isBusy || m.agents.some((a) => isRecent(a.renewedUntil))) {
     for (const step of m.steps())
       if ((step.state === "ready" || step.state === "unknown") && late(step))
         Object.assign(step, { at: m.now, slack: 0, early: false });
@@ -230,6 +235,7 @@ export function reopen(target: ModelTarget): void {
     if (step.newest) step.newest.over = true;
     if (step.state !== "failed" && step.state !== "cancelled") continue;
     if (step.attempt > 0) step.mustRead = true;
+    if (step.newest) step.newest.begunAgain = true;
     Object.assign(step, { state: "blocked", attempt: 0, failures: 0 });
   }
   target.state = target.agent ? "running" : "queued";

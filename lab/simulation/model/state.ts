@@ -18,6 +18,8 @@ export interface Attempt {
   deadlineAt: number;
   /** The coordinator was told that the agent is done with it. */
   over: boolean;
+  /** Its step was begun again: it counts as if it had never been given. */
+  begunAgain: boolean;
   /** Its report has come in. */
   told: boolean;
 }

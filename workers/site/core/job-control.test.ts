@@ -342,3 +342,31 @@ describe("a step whose proof another machine's writing rests on", () => {
     }
   });
 });
+
+it("[J3][J6] a job past its limit has the limit of the step that is let to its end", () => {
+  const w = new World(1);
+  const job = w.install([one]);
+  const held = w.workUpTo("bmc.power");
+  w.do("job.pause", { job, actor, reason: "" });
+  const failed = { outcome: "failed" as const, result: undefined, failure: { code: "bmc_unreachable", detail: "" } };
+  w.sync({ holding: [held.id], reports: [w.report(held, failed)] });
+  const due = w.ask("job", { job }).dueAt ?? 0;
+  w.now = due - 70_000;
+  w.do("job.resume", { job, actor });
+  const [again] = w.sync().leases;
+  if (!again) throw new Error("no lease");
+  w.now = due - 20_000;
+  w.sync({ holding: [again.id] });
+  w.now = due;
+  w.do("tick", {});
+  const view = w.ask("job", { job });
+  const step = w.ask("steps", { job }).find((s) => s.state === "leased" || s.state === "running");
+  expect(view).toMatchObject({ state: "running", dueAt: step?.dueAt });
+  expect(view.dueAt).toBeGreaterThan(due);
+  for (let n = 0; n < 50 && w.ask("job", { job }).endedAt === null; n++) {
+    w.sync({ holding: [again.id], free: 0 });
+    w.now += 20_000;
+    w.do("tick", {});
+  }
+  expect(w.ask("job", { job })).toMatchObject({ state: "cancelled", dueAt: null });
+});

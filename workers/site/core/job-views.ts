@@ -23,6 +23,7 @@ import { holdWaitsFor } from "./hold.ts";
 import { stepDueAt } from "./limits.ts";
 import type { ProgressBoard } from "./progress.ts";
 import {
+  pausedInLoss,
   type StepRow,
   stepBody,
   stepNumbers,
@@ -87,7 +88,7 @@ function stepWaits(seen: Seen, job: JobRow, step: StepRow): Waits {
       if (step.at !== null && step.at > now && failure)
         return words(`the next try in ${Math.ceil((step.at - now) / 1000)} s, after ${failure.code}`);
       const full = guardsOf(seen).places.full(step);
-      return full ? guarded(full) : words(`${agentWanted(sql, silent)} to take the step ${body.name}`);
+      return full ? forPlace(sql, full) : words(`${agentWanted(sql, silent)} to take the step ${body.name}`);
     }
     case "leased":
     case "running":
@@ -107,6 +108,15 @@ function stepWaits(seen: Seen, job: JobRow, step: StepRow): Waits {
 
 const words = (waitingOn: string | null): Waits => ({ waitingOn });
 const guarded = (heldBy: Verdict): Waits => ({ waitingOn: heldBy.text, heldBy });
+
+/** J10: where a paused job keeps a place, the person who can free it is named. */
+function forPlace(sql: Sql, full: Verdict): Waits {
+  const paused = pausedInLoss(sql);
+  if (!paused) return guarded(full);
+  const { by } = JSON.parse(paused.paused) as { by: string };
+  const text = `${full.text}; ${paused.id}, paused by ${by}, keeps one with a lost attempt: resume or cancel it`;
+  return guarded({ ...full, text });
+}
 
 /** What keeps any step of the job from starting, and this one's machine. */
 function heldUp(seen: Seen, job: JobRow, step: StepRow): Waits | undefined {

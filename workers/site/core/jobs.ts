@@ -176,14 +176,20 @@ export function cancelJob(tx: Tx, { job, actor, reason }: Commands["job.cancel"]
 
 /** J3: a job that has not ended within its limit is cancelled, whoever it waits for. */
 export function expireJobs(tx: Tx): void {
-  for (const { id } of tx.sql.all<{ id: string }>(
-    "SELECT id FROM job INDEXED BY job_due WHERE due_at IS NOT NULL AND due_at <= ?",
+  for (const { id, cancelled_by } of tx.sql.all<{ id: string; cancelled_by: string | null }>(
+    "SELECT id, cancelled_by FROM job INDEXED BY job_due WHERE due_at IS NOT NULL AND due_at <= ?",
     tx.now,
   )) {
-    tx.sql.run("UPDATE job SET due_at = NULL WHERE id = ?", id);
-    setCancelled(tx, id, "turnup");
-    tx.event(id, "job.state", {}, { cancelled: true, actor: "turnup", reason: "it did not end within its limit" });
+    if (cancelled_by === null) {
+      setCancelled(tx, id, "turnup");
+      tx.event(id, "job.state", {}, { cancelled: true, actor: "turnup", reason: "it did not end within its limit" });
+    }
     cancelTargets(tx, id, { code: "deadline_exceeded", detail: "The job did not end within its limit." });
+    // What acts is let to its end (J6), and the job with it: until then that step's limit is the job's.
+    tx.sql.run(
+      "UPDATE job SET due_at = (SELECT max(at) FROM step WHERE job = ?1 AND state IN ('leased', 'running')) WHERE id = ?1",
+      id,
+    );
   }
 }
 

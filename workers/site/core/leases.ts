@@ -23,6 +23,7 @@ import {
   isBusy,
   NOT_PAUSED,
   OPEN_STEPS,
+  pausedInLoss,
   type StepRow,
   specOf,
   stepBody,
@@ -249,11 +250,17 @@ const OVERDUE = `SELECT job, n FROM ${WORK_STEPS} AND state <> 'unknown' AND (
       OR agent IN (SELECT id FROM agent WHERE revoked_at IS NOT NULL))
   UNION SELECT job, n FROM ${OPEN_STEPS} AND state IN ('leased', 'running') AND at <= ?1`;
 
-/** Whether an agent has had steps of the site at work since then. An end of leases too far ahead is from before the clock was set back. */
+/**
+ * Whether an agent has had steps of the site at work since then. An end of leases too far ahead is from before the clock
+ * was set back. Last, as it reads the steps of all jobs of that time: whether one was handed out that was never renewed.
+ */
 const wereAtWork = (tx: Tx, since: Millis): boolean =>
-  tx.sql.get(`SELECT 1 FROM ${WORK_STEPS} AND state <> 'unknown' LIMIT 1`) !== undefined ||
-  tx.sql.get("SELECT 1 FROM agent WHERE lease_until > ? AND lease_until <= ?", since, tx.now + LEASE_TTL_MS) !==
-    undefined;
+  [
+    `SELECT 1 FROM ${WORK_STEPS} AND state <> 'unknown' AND ?1 < ?2 LIMIT 1`,
+    `SELECT 1 FROM agent WHERE lease_until > ?1 AND lease_until <= ?2 + ${LEASE_TTL_MS}`,
+    `SELECT 1 FROM step WHERE job IN (SELECT id FROM job WHERE ended_at IS NULL OR ended_at > ?1)
+       AND leased_at > ?1 AND leased_at <= ?2 LIMIT 1`,
+  ].some((asked) => tx.sql.get(asked, since, tx.now) !== undefined);
 
 const OPEN_LIMIT_MS = Math.min(stepLimits.ready.limit, stepLimits.unknown.limit);
 
@@ -280,7 +287,8 @@ export function expire(tx: Tx, board: ProgressBoard): void {
     if (open > before) continue;
     const late = `AND state = ?1 AND at <= ?2 ${NOT_PAUSED}`;
     // Nor does a wait of one's turn, for a place or for an agent's hands, while others are at work: it begins anew.
-    if (wereAtWork(tx, before)) {
+    // J10: and whoever paused a job with a lost attempt decides when its place is free again.
+    if (wereAtWork(tx, before) || pausedInLoss(tx.sql)) {
       tx.sql.run(`UPDATE ${OPEN_STEPS.replace("WHERE", "SET at = ?3 WHERE")} ${late}`, state, before, tx.now);
       continue;
     }

@@ -1,6 +1,6 @@
 /** Long queues: who waits for his turn, while others are at work, waits for nobody silent. */
 import { expect, it } from "vitest";
-import type { Lease } from "../../../shared/protocol/agent.ts";
+import { LEASE_TTL_MS, type Lease } from "../../../shared/protocol/agent.ts";
 import { outage } from "./test-workflows.ts";
 import { siteOf, World } from "./test-world.ts";
 
@@ -73,4 +73,46 @@ it("[G5] any number of steps that wait for one place keep no other step waiting"
   const other = w.start("server.install", names(1, 251), { priority: 0 });
   const more = w.sync({ holding: leases.map((l) => l.id), free: 5 }).leases;
   expect(more.map((l) => l.job)).toEqual([other]);
+});
+
+it("[J3][J10][G5] what waits for the place of a lost attempt in a paused job waits for the person who paused it", () => {
+  const w = new World(2);
+  w.do("site.import", { site: { ...siteOf(2), atOnce: { actions: { "bmc.power": 1 } } }, actor: "t" });
+  const first = w.install(names(1), "k1");
+  w.workUpTo("bmc.power");
+  w.now += LEASE_TTL_MS + 1;
+  w.do("tick", {});
+  w.do("job.pause", { job: first, actor: "token:anna", reason: "lunch" });
+  const second = w.install(names(1, 1), "k2");
+  w.work();
+  for (let n = 0; n < 60 * 13; n++) {
+    w.now += MINUTE;
+    w.do("tick", {});
+    w.sync();
+  }
+  const [target] = w.ask("job", { job: second }).targets;
+  expect(target).toMatchObject({ state: "running", failure: null });
+  expect(target?.waitingOn).toContain(`${first}, paused by token:anna, keeps one with a lost attempt`);
+  w.do("job.resume", { job: first, actor: "token:anna" });
+  w.work();
+  expect([first, second].map((job) => w.ask("job", { job }).state)).toEqual(["succeeded", "succeeded"]);
+});
+
+it("[J3] what waits does not fail for want of an agent that was at work, however short its steps", () => {
+  const w = new World(2);
+  w.do("site.import", { site: { ...siteOf(2), atOnce: { steps: 1 } }, actor: "t" });
+  const waits = w.start("server.install", names(1, 1), { key: "waits", priority: 0 });
+  // One pair of hands: tries on the other machine go first, and each ends before it is renewed.
+  for (let n = 0, end = w.now + 6 * 60 * MINUTE + MINUTE; w.now < end; n++) {
+    w.start("server.install", names(1), { key: `k${n}`, priority: 9 });
+    const [l] = w.sync({ free: 1 }).leases;
+    if (!l) throw new Error("no lease");
+    w.now += 20_000;
+    const failed = { outcome: "failed" as const, result: undefined, failure: { code: "bom_mismatch", detail: "" } };
+    w.sync({ holding: [l.id], reports: [w.report(l, failed)], free: 0 });
+    w.now += 200_000;
+    w.do("tick", {});
+    if (l.job === waits) break;
+  }
+  expect(w.ask("job", { job: waits }).targets[0]?.failure?.code).not.toBe("agent_silent");
 });

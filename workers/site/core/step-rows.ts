@@ -79,6 +79,13 @@ export const WAITING_TARGETS = "job_target INDEXED BY target_due WHERE due_at IS
 /** Goes behind a condition on steps or targets: what waits in a paused job has no deadline of its own and wants no permit. */
 export const NOT_PAUSED = "AND job NOT IN (SELECT id FROM job INDEXED BY job_paused WHERE paused IS NOT NULL)";
 
+/** A paused job that keeps a place with a lost attempt: nobody reads how that ended before the job goes on (J6, G5). */
+export const pausedInLoss = (sql: Sql) =>
+  sql.get<{ id: string; paused: string }>(
+    `SELECT id, paused FROM job INDEXED BY job_paused WHERE paused IS NOT NULL
+       AND id IN (SELECT job FROM ${WORK_STEPS} AND state = 'unknown') LIMIT 1`,
+  );
+
 export const stepRow = (sql: Sql, job: string, n: number) =>
   sql.get<StepRow>("SELECT * FROM step WHERE job = ? AND n = ?", job, n);
 const OF_TARGET = "FROM step WHERE job = ? AND n BETWEEN ? AND ? AND device = ?";
