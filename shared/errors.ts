@@ -244,7 +244,7 @@ export const errorCatalog = {
   plan_stale: spec(
     409,
     "The plan's hash is not the one sent, or its world has changed",
-    "Plan again, read the difference, apply the new hash.",
+    "Read the differences, plan again with `turnup plan`, and apply the new hash.",
   ),
   plan_used: spec(409, "The plan has run already", "A plan is used once; plan again."),
   plan_expired: spec(409, "The plan has expired", "Plan again."),

@@ -65,6 +65,8 @@ export const Plan = z.object({
   workflow: z.string(),
   /** Keep data, reinstall, wipe, or a first install onto blank media: fixed here, never inferred (J9). */
   mode: z.enum(["first-install", "keep-data", "reinstall", "wipe"]),
+  /** What the intent said beside workflow and targets, so that it can be planned again; its effect is in the steps. */
+  params: z.record(z.string(), z.unknown()).optional(),
   requester: z.string(),
   /** Who that is, where the requester's token belongs to a person: never one of those who approve (G4). */
   requesterPerson: z.string().optional(),

@@ -11,7 +11,7 @@ import { JOB_LIMIT_MS } from "./limits.ts";
 import { heldAnew } from "./moves.ts";
 import { keepNeeds } from "./needs.ts";
 import { planRow, reviewedPlan } from "./plan-rows.ts";
-import { makePlan, mustHold, policyApprovals, staleness } from "./plans.ts";
+import { makePlan, mustBeCurrent, mustHold, policyApprovals, staleness } from "./plans.ts";
 import type { ProgressBoard } from "./progress.ts";
 import { stepsOf, type TargetRow, targetRow, targetsOf } from "./step-rows.ts";
 import { cancelStep, endTarget } from "./targets.ts";
@@ -56,7 +56,8 @@ export function createJob(
 function currentPlan(tx: Tx, id: string, hash: string, board: ProgressBoard): Plan {
   const plan = reviewedPlan(tx, id, hash);
   const stale = staleness(tx, plan);
-  if (stale !== undefined) return tx.fail("plan_stale", stale);
+  const [first] = stale;
+  if (first) return tx.fail("plan_stale", `${first.text}.`, stale.slice(0, MOST_STALE));
   // G4: how many must approve stands in the plan, so a policy that asks for more since then needs another plan.
   const asked = policyApprovals(tx, board, plan.workflow);
   if (asked > plan.approvals)
@@ -66,8 +67,12 @@ function currentPlan(tx: Tx, id: string, hash: string, board: ProgressBoard): Pl
     );
   // J5, J7, J10: rows of a plan that cannot run would wait for ever.
   mustHold(tx, plan);
+  mustBeCurrent(tx, plan);
   return plan;
 }
+
+/** Targets that a refusal names at most. */
+const MOST_STALE = 50;
 
 /** What one step of priority is worth: such a job goes before so many that were accepted just before it. */
 const PRIORITY_WORTH = 20;

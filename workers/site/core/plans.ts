@@ -1,5 +1,5 @@
 /** Plans: made by a workflow, stored with their hash, used once. Nothing happens by making one. */
-import { type Outcome, ok, refuse } from "../../../shared/errors.ts";
+import { type Fault, type Outcome, ok, refuse } from "../../../shared/errors.ts";
 import { siteOfId } from "../../../shared/ids.ts";
 import { type ApprovedPlan, leastApprovals } from "../../../shared/model/approval.ts";
 import { type Plan, type PlanStep, type PlanTarget, planHash } from "../../../shared/model/plan.ts";
@@ -7,7 +7,8 @@ import { pointerTo } from "../../../shared/model/site-file/faults.ts";
 import type { PlanView } from "../../../shared/model/views.ts";
 import type { Sql } from "../../../shared/sql.ts";
 import { planFault, tooDestructive } from "../../workflows/check-plan.ts";
-import { MAX_TARGETS, type PlanDevice, type Workflow } from "../../workflows/workflow.ts";
+import { planChanges } from "../../workflows/plan-changes.ts";
+import { MAX_TARGETS, type PlanDevice, type PlanInput, type Workflow } from "../../workflows/workflow.ts";
 import { approvalsOf, type Judge, signedApprovals } from "./approvals.ts";
 import { approvalsNeeded } from "./guards/approval.ts";
 import { planVerdicts } from "./guards/index.ts";
@@ -54,19 +55,18 @@ export function makePlan(tx: Tx, intent: Intent, { actor, person }: Requester, b
       })),
     );
   const rows = targetRows(tx, intent.targets, workflow);
-  const built = workflow.plan({
+  const built = build(tx, workflow, rows, intent.params, {
     planId: tx.id("plan"),
-    site: tx.site.id,
-    siteName: tx.site.name,
     requester: actor,
     expiresAt: tx.now + PLAN_TTL_MS,
-    devices: rows.map((row) => planDevice(tx.sql, row)),
-    images: restOf(tx.sql)?.images ?? [],
-    params: intent.params,
   });
   if (!built.ok) return tx.fail(built.problem.code, built.problem.detail);
   const asked = withApprovals(built.value, policyApprovals(tx, board, workflow.name));
-  const plan = { ...asked, ...(person !== undefined && { requesterPerson: person }) };
+  const plan: Plan = {
+    ...asked,
+    ...(Object.keys(intent.params).length > 0 && { params: intent.params }),
+    ...(person !== undefined && { requesterPerson: person }),
+  };
   mustHold(tx, plan);
   writeText(tx.sql, plan.id, JSON.stringify(plan));
   tx.sql.run(
@@ -78,6 +78,43 @@ export function makePlan(tx: Tx, intent: Intent, { actor, person }: Requester, b
     plan.approvals,
   );
   return plan;
+}
+
+const build = (
+  tx: Tx,
+  workflow: Workflow,
+  rows: readonly DeviceRow[],
+  params: Record<string, unknown>,
+  head: Pick<PlanInput, "planId" | "requester" | "expiresAt">,
+): Outcome<Plan> =>
+  workflow.plan({
+    ...head,
+    site: tx.site.id,
+    siteName: tx.site.name,
+    devices: rows.map((row) => planDevice(tx.sql, row)),
+    images: restOf(tx.sql)?.images ?? [],
+    params,
+  });
+
+/** Differences that a refusal tells at most. */
+const MOST_CHANGES = 50;
+
+/**
+ * Refuses `plan_stale`, with every difference, when the same intent would be planned otherwise now: people reviewed the
+ * world as it was. More approvals than are asked for by now are no difference.
+ */
+export function mustBeCurrent(tx: Tx, plan: Plan): void {
+  const workflow = tx.deps.workflows.get(plan.workflow);
+  if (!workflow) return tx.fail("plan_stale", `There is no workflow ${plan.workflow} any more.`);
+  const rows = plan.targets.flatMap(({ device }) => deviceById(tx.sql, device) ?? []);
+  const { id: planId, requester, expiresAt, params = {}, approvals } = plan;
+  const built = build(tx, workflow, rows, params, { planId, requester, expiresAt });
+  if (!built.ok) return tx.fail("plan_stale", `It could not be planned any more: ${built.problem.detail}`);
+  const changes = planChanges(plan, { ...built.value, approvals });
+  if (changes.length === 0) return;
+  const [first] = changes;
+  const more = changes.length > 1 ? ` There are ${changes.length} differences.` : "";
+  tx.fail("plan_stale", `Planned again it would differ: ${first?.text}.${more}`, changes.slice(0, MOST_CHANGES));
 }
 
 /** How many people the site's policy asks for; 0 if it says nothing of this workflow. */
@@ -206,14 +243,15 @@ function bytesOf(params: Record<string, unknown>): number {
     : 0;
 }
 
-/** Whether a stored plan still fits the world; what is different is said by name. */
-export function staleness(tx: Tx, plan: Plan): string | undefined {
+/** What of a stored plan's targets no longer is as it was planned, each with its place in the plan. */
+export function staleness(tx: Tx, plan: Plan): Fault[] {
   const startsFrom = tx.deps.workflows.get(plan.workflow)?.startsFrom;
-  for (const target of plan.targets) {
-    const stale = targetStaleness(tx, target, startsFrom);
-    if (stale !== undefined) return stale;
-  }
-  return undefined;
+  return plan.targets.flatMap((target, i) => {
+    const text = targetStaleness(tx, target, startsFrom);
+    return text === undefined
+      ? []
+      : [{ code: "plan_changed", pointer: `/targets/${i}`, text: text.replace(/\.$/, "") }];
+  });
 }
 
 /** Every target must be the same device with the same asset, in a state to start from. */
