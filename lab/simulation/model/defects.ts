@@ -50,8 +50,8 @@ const own: readonly Mutant[] = [
     name: "places-not-counted",
     rule: "G5",
     file: `${CORE}leases.ts`,
-    from: "if (take(step)) places.take(step);\n      else passed += 1;",
-    to: "if (!take(step)) passed += 1;",
+    from: "else if (take(step)) places.take(step);\n      else passed += 1;",
+    to: "else if (!take(step)) passed += 1;",
   },
   {
     name: "key-used-twice",

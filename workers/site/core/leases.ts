@@ -63,9 +63,9 @@ export function renew(tx: Tx, agent: AgentRow, held: readonly Held[], holding: R
   return held.flatMap(({ lease }) => (lease !== null && holding.has(lease) ? [lease] : []));
 }
 
-/** Waiting steps that the agent may not have and that are passed over in one sync, for those behind them. */
+/** Waiting steps that the agent may not have and that are passed over in one sync; the next one goes on behind them. */
 const MAX_PASSED = 200;
-/** Steps that guards hold and that are passed over in one sync; the next one goes on behind them. */
+/** The same of steps that guards hold. */
 const MAX_HELD = 1_000;
 
 /**
@@ -99,17 +99,15 @@ export function handOut(tx: Tx, agent: AgentRow, free: number, board: ProgressBo
   const kinds = readyKinds(tx.sql);
   for (const whose of ["own", "others"] as const) {
     const queue = new ReadyQueue(tx.sql, tx.now, agent.id, whose, kinds, heldBefore(board, agent, whose));
-    for (let passed = 0, held = 0; out.length < free && passed < MAX_PASSED; ) {
+    for (let passed = 0, held = 0; out.length < free; ) {
       const step = queue.next((kind) => places.full(kind) === undefined && !(kind.disruptive === 1 && guards.full));
       if (!step) break;
-      if (isHeld(step)) {
-        held += 1;
-        if (held < MAX_HELD) continue;
-        board.behind.set(queueKey(agent, whose, step), { rank: step.rank, job: step.job, n: step.n });
-        break;
-      }
-      if (take(step)) places.take(step);
+      if (isHeld(step)) held += 1;
+      else if (take(step)) places.take(step);
       else passed += 1;
+      if (held < MAX_HELD && passed < MAX_PASSED) continue;
+      board.behind.set(queueKey(agent, whose, step), { rank: step.rank, job: step.job, n: step.n });
+      break;
     }
   }
   return out;

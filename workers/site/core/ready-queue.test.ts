@@ -110,3 +110,26 @@ it("[C4] finds each page in the index, and sorts nothing", () => {
     expect(plan.filter((detail) => /TEMP B-TREE|SCAN step\b/.test(detail))).toEqual([]);
   }
 });
+
+it("[J10] an agent finds what it may take behind any number of steps that wait for another one", () => {
+  const w = new World(651);
+  const [a, b, c] = [w.agent, w.enroll("b", "y".repeat(43)), w.enroll("c", "z".repeat(43))];
+  const [last = ""] = names(1, 650);
+  // One agent begins a machine of a late job, and is revoked; another one begins all others and has its hands full.
+  w.start("server.install", [last], { key: "late" });
+  const [mine] = w.sync({ free: 1 }, c).leases;
+  if (!mine) throw new Error("no lease");
+  w.sync({ reports: [w.report(mine)], free: 0 }, c);
+  w.do("agent.revoke", { agent: c, actor: "t" });
+  w.start("server.install", names(650), { key: "early", priority: 9 });
+  const { leases } = w.sync({ free: 650 }, a);
+  w.sync({ reports: leases.filter((l) => l.target.name !== last).map((l) => w.report(l)), free: 0 }, a);
+  const got: string[] = [];
+  for (let n = 0; n < 12; n++) {
+    w.now += 30_000;
+    w.sync({ free: 0 }, a);
+    got.push(...w.sync({ free: 5 }, b).leases.map((l) => l.target.name));
+  }
+  // Said again, as its agent does not say that it holds it.
+  expect([...new Set(got)]).toEqual([last]);
+});
