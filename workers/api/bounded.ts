@@ -16,7 +16,9 @@ export const bounded: MiddlewareHandler<AppEnv> = async (c, next) => {
   const most = larger.find(({ path }) => path.test(c.req.path))?.bytes ?? MAX_BODY;
   const announced = Number(c.req.header("content-length"));
   if (announced > most) {
-    if (announced <= most + DISCARDED) await discard(c.req.raw.body, most + DISCARDED);
+    // Who asks before it sends (100-continue) would take the reading for a yes.
+    const asks = c.req.header("expect") !== undefined;
+    if (c.req.raw.body && !asks && announced <= most + DISCARDED) await discard(c.req.raw.body.getReader());
     throw tooLarge(most);
   }
   const encoding = c.req.header("content-encoding");
@@ -35,28 +37,40 @@ export const bounded: MiddlewareHandler<AppEnv> = async (c, next) => {
  * look at an answer, and would hear of a broken connection instead.
  */
 export const DISCARDED = 32 * MIB;
+/** One that sends nothing for so long waits for the answer, ms. */
+const IDLE_MS = 500;
 
-async function discard(body: ReadableStream<Uint8Array> | null, most: number): Promise<void> {
-  let size = 0;
-  for await (const piece of body ?? []) {
-    size += piece.byteLength;
-    if (size > most) return;
+async function discard(body: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+  for (let size = 0; size <= DISCARDED; ) {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const idle = new Promise<undefined>((resolve) => {
+      timer = setTimeout(() => resolve(undefined), IDLE_MS);
+    });
+    const next = await Promise.race([body.read(), idle]);
+    clearTimeout(timer);
+    if (!next || next.done) break;
+    size += next.value.byteLength;
   }
+  // Not waited for, as it may wait for the client.
+  void body.cancel().catch(() => undefined);
 }
 
 /** Counts what comes, whatever length was announced, and keeps nothing beyond the limit: a body is never held whole before. */
 async function readText(body: ReadableStream<Uint8Array> | null, most: number): Promise<string> {
   // As other text than it is, it would be taken without a word.
   const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+  const reader = body?.getReader();
   let size = 0;
   let text = "";
   try {
-    for await (const piece of body ?? []) {
-      size += piece.byteLength;
-      if (size > most + DISCARDED) break;
-      text = size > most ? "" : text + decoder.decode(piece, { stream: true });
+    for (let next = await reader?.read(); next && !next.done; next = await reader?.read()) {
+      size += next.value.byteLength;
+      if (size > most) {
+        if (reader) await discard(reader);
+        throw tooLarge(most);
+      }
+      text += decoder.decode(next.value, { stream: true });
     }
-    if (size > most) throw tooLarge(most);
     return text + decoder.decode();
   } catch (error) {
     if (error instanceof TypeError) throw new TurnupError({ code: "bad_request", detail: "The body is not UTF-8." });
