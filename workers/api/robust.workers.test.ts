@@ -55,7 +55,7 @@ describe("[S4] bad input", () => {
     expect(await call("POST", "/v1/sites", none)).toMatchObject({ status: 400, body: { code: "bad_request" } });
   });
 
-  it("no route answers 500 to odd paths, queries and bodies", async () => {
+  it("no route answers 500 to odd paths, queries and bodies", { timeout: 120_000 }, async () => {
     await makeSite("odd");
     const app = createApp({
       clock,
