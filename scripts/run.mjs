@@ -11,6 +11,7 @@ const COMMANDS = {
   sim: ["lab/simulation/main.ts"],
   "sim:mutants": ["lab/simulation/mutants-main.ts"],
   "bench:coordinator": ["bench/coordinator/main.ts"],
+  "bench:guards": ["bench/guards/main.ts"],
 };
 
 const [name, ...rest] = process.argv.slice(2);

@@ -44,7 +44,8 @@ ${panel(rows, WIDTH)}
 `;
 }
 
-function panel({ title, color, points }: Series, offset: number): string {
+/** One of the two halves: values against sizes, with how far apart they were. */
+export function panel({ title, color, points }: Series, offset: number): string {
   const top = niceTop(Math.max(...points.map((point) => point.high)));
   const logs = points.map(({ size }) => Math.log10(size));
   const [first, last] = [Math.min(...logs), Math.max(...logs)];
