@@ -1,7 +1,15 @@
 import { ok, type Problem, refuse } from "../../shared/errors.ts";
 import type { Plan, PlanStep, PlanTarget } from "../../shared/model/plan.ts";
-import { type ResolvedServer, resolveServer } from "./server-target.ts";
-import { chain, MAX_TARGETS, type PlanDevice, step, type Workflow, withDeadline } from "./workflow.ts";
+import { intoRam, type ResolvedServer, resolveServer } from "./server-target.ts";
+import {
+  chain,
+  MAX_TARGETS,
+  type PlanDevice,
+  type PlannedStep,
+  step,
+  type Workflow,
+  withDeadline,
+} from "./workflow.ts";
 
 /**
  * Brings a racked server with blank media into service (workflows 6.3). A first install is not destructive (T5): the
@@ -44,10 +52,8 @@ export const serverInstall: Workflow = {
   },
 };
 
-function installSteps(
-  device: PlanDevice,
-  { target, image, medium, bom }: ResolvedServer,
-): Omit<PlanStep, "n" | "needs">[] {
+function installSteps(device: PlanDevice, server: ResolvedServer): PlannedStep[] {
+  const { target, image, medium, bom } = server;
   const on = target.device;
   const bmc = `BMC ${target.bmc.address}`;
   const drive = `drive ${medium.serial} in ${medium.bay}`;
@@ -70,51 +76,7 @@ function installSteps(
       touches: `${bmc}: reads the inventory`,
       waitingOn: "the BMC to tell its inventory",
     }),
-    step({
-      target: on,
-      name: "arm-netboot",
-      action: "netboot.arm",
-      boot: true,
-      params: { environment: "ramdisk" },
-      touches: `agent: the next boot of ${target.boot.mac} loads the RAM environment, once`,
-      waitingOn: "the agent to arm netboot",
-    }),
-    step({
-      target: on,
-      name: "boot-override",
-      action: "bmc.bootOverride",
-      boot: true,
-      params: { target: "Pxe", mode: "UEFI" },
-      touches: `${bmc}: sets the one-time boot source to network`,
-      waitingOn: "the BMC to take the boot override",
-    }),
-    step({
-      target: on,
-      name: "power-on",
-      action: "bmc.power",
-      boot: true,
-      params: { state: "On" },
-      touches: `${bmc}: powers the machine on`,
-      waitingOn: "the BMC to report the machine on",
-    }),
-    step({
-      target: on,
-      name: "in-ram",
-      action: "ramdisk.await",
-      boot: true,
-      params: { target: "Pxe", mode: "UEFI" },
-      touches: `the machine: loads the RAM environment; until it does, ${bmc} is set and powered anew`,
-      waitingOn: "the machine to start its RAM environment and phone home",
-    }),
-    step({
-      target: on,
-      name: "inventory-inside",
-      action: "ramdisk.inventory",
-      boot: true,
-      params: { bom },
-      touches: "the machine: reads its parts from inside",
-      waitingOn: "the RAM environment to tell its inventory",
-    }),
+    ...intoRam(server),
     step({
       target: on,
       name: "prove-blank",

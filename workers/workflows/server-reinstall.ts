@@ -1,8 +1,16 @@
 import { type Outcome, ok, type Problem, refuse } from "../../shared/errors.ts";
 import { leastApprovals } from "../../shared/model/approval.ts";
 import type { Plan, PlanStep, PlanTarget } from "../../shared/model/plan.ts";
-import { type ResolvedServer, resolveServer } from "./server-target.ts";
-import { chain, MAX_TARGETS, type PlanDevice, step, type Workflow, withDeadline } from "./workflow.ts";
+import { intoRam, type ResolvedServer, resolveServer } from "./server-target.ts";
+import {
+  chain,
+  MAX_TARGETS,
+  type PlanDevice,
+  type PlannedStep,
+  step,
+  type Workflow,
+  withDeadline,
+} from "./workflow.ts";
 
 const modes = ["keep-data", "wipe"] as const;
 type Mode = (typeof modes)[number];
@@ -88,11 +96,8 @@ function needingRam(steps: PlanStep[]): PlanStep[] {
   return steps.map((s) => (rests(s) && !s.needs.includes(inside) ? { ...s, needs: [inside, ...s.needs] } : s));
 }
 
-function reinstallSteps(
-  device: PlanDevice,
-  { target, image, medium, bom }: ResolvedServer,
-  mode: Mode,
-): Omit<PlanStep, "n" | "needs">[] {
+function reinstallSteps(device: PlanDevice, server: ResolvedServer, mode: Mode): PlannedStep[] {
+  const { target, image, medium } = server;
   const on = { target: target.device };
   const bmc = `BMC ${target.bmc.address}`;
   const drive = `drive ${medium.serial} in ${medium.bay}`;
@@ -118,54 +123,7 @@ function reinstallSteps(
       waitingOn: "the machine to shut down",
       start: [to("draining"), to("maintenance")],
     }),
-    step({
-      ...on,
-      name: "arm-netboot",
-      action: "netboot.arm",
-      boot: true,
-      params: { environment: "ramdisk" },
-      touches: `agent: the next boot of ${target.boot.mac} loads the RAM environment, once`,
-      waitingOn: "the agent to arm netboot",
-    }),
-    step({
-      ...on,
-      name: "boot-override",
-      action: "bmc.bootOverride",
-      boot: true,
-      disrupts: true,
-      params: { target: "Pxe", mode: "UEFI" },
-      touches: `${bmc}: sets the one-time boot source to network`,
-      waitingOn: "the BMC to take the boot override",
-    }),
-    step({
-      ...on,
-      name: "power-on",
-      action: "bmc.power",
-      boot: true,
-      disrupts: true,
-      params: { state: "On" },
-      touches: `${bmc}: powers the machine on`,
-      waitingOn: "the BMC to report the machine on",
-    }),
-    step({
-      ...on,
-      name: "in-ram",
-      action: "ramdisk.await",
-      boot: true,
-      disrupts: true,
-      params: { target: "Pxe", mode: "UEFI" },
-      touches: `the machine: loads the RAM environment; until it does, ${bmc} is set and powered anew`,
-      waitingOn: "the machine to start its RAM environment and phone home",
-    }),
-    step({
-      ...on,
-      name: "inventory-inside",
-      action: "ramdisk.inventory",
-      boot: true,
-      params: { bom },
-      touches: "the machine: reads its parts from inside",
-      waitingOn: "the RAM environment to tell its inventory",
-    }),
+    ...intoRam(server, { disrupts: true }),
     ...others.map((other) =>
       step({
         ...on,

@@ -1,7 +1,7 @@
 import { type Outcome, ok, refuse } from "../../shared/errors.ts";
 import type { PlanTarget } from "../../shared/model/plan.ts";
 import type { Image } from "../../shared/model/site.ts";
-import type { PlanDevice } from "./workflow.ts";
+import { type PlanDevice, type PlannedStep, step } from "./workflow.ts";
 
 /** A server as a plan needs it: what is frozen of it, the image, and the one drive that it goes to. */
 export interface ResolvedServer {
@@ -46,4 +46,59 @@ export function resolveServer(
     media: frozen,
   };
   return ok({ target, image, medium, bom: install.bom });
+}
+
+/** Brings the machine into its RAM environment and reads it from inside; `more` is said of each step that acts on it. */
+export function intoRam({ target, bom }: ResolvedServer, more: { disrupts?: true } = {}): PlannedStep[] {
+  const bmc = `BMC ${target.bmc.address}`;
+  return [
+    step({
+      target: target.device,
+      name: "arm-netboot",
+      action: "netboot.arm",
+      boot: true,
+      params: { environment: "ramdisk" },
+      touches: `agent: the next boot of ${target.boot.mac} loads the RAM environment, once`,
+      waitingOn: "the agent to arm netboot",
+    }),
+    step({
+      target: target.device,
+      name: "boot-override",
+      action: "bmc.bootOverride",
+      boot: true,
+      ...more,
+      params: { target: "Pxe", mode: "UEFI" },
+      touches: `${bmc}: sets the one-time boot source to network`,
+      waitingOn: "the BMC to take the boot override",
+    }),
+    step({
+      target: target.device,
+      name: "power-on",
+      action: "bmc.power",
+      boot: true,
+      ...more,
+      params: { state: "On" },
+      touches: `${bmc}: powers the machine on`,
+      waitingOn: "the BMC to report the machine on",
+    }),
+    step({
+      target: target.device,
+      name: "in-ram",
+      action: "ramdisk.await",
+      boot: true,
+      ...more,
+      params: { target: "Pxe", mode: "UEFI" },
+      touches: `the machine: loads the RAM environment; until it does, ${bmc} is set and powered anew`,
+      waitingOn: "the machine to start its RAM environment and phone home",
+    }),
+    step({
+      target: target.device,
+      name: "inventory-inside",
+      action: "ramdisk.inventory",
+      boot: true,
+      params: { bom },
+      touches: "the machine: reads its parts from inside",
+      waitingOn: "the RAM environment to tell its inventory",
+    }),
+  ];
 }

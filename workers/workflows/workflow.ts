@@ -42,6 +42,9 @@ export interface Workflow {
 /** Targets of any plan: more than any site has in one row of halls, and few enough that one transaction takes them. */
 export const MAX_TARGETS = 5_000;
 
+/** A step before it has its place in a plan. */
+export type PlannedStep = Omit<PlanStep, "n" | "needs">;
+
 /** Builds one step with its parameters checked against the action's contract by the compiler. */
 export function step<A extends ActionName>(spec: {
   target: string;
@@ -56,7 +59,7 @@ export function step<A extends ActionName>(spec: {
   boot?: true;
   start?: Mark[];
   success?: Mark[];
-}): Omit<PlanStep, "n" | "needs"> {
+}): PlannedStep {
   const marks =
     spec.start || spec.success
       ? { ...(spec.start && { start: spec.start }), ...(spec.success && { success: spec.success }) }
@@ -77,10 +80,10 @@ export function step<A extends ActionName>(spec: {
 }
 
 /** The step with the time that this hardware needs, if it needs another than the action's own. */
-export const withDeadline = <S extends Omit<PlanStep, "n" | "needs">>(step: S, seconds: number | undefined): S =>
+export const withDeadline = <S extends PlannedStep>(step: S, seconds: number | undefined): S =>
   seconds === undefined ? step : { ...step, deadlineSeconds: seconds };
 
 /** Numbers the steps of one target from `from` on, each needing the one before it. */
-export function chain(from: number, steps: Omit<PlanStep, "n" | "needs">[]): PlanStep[] {
+export function chain(from: number, steps: PlannedStep[]): PlanStep[] {
   return steps.map((s, i) => ({ ...s, n: from + i, needs: i === 0 ? [] : [from + i - 1] }));
 }
