@@ -1,8 +1,8 @@
 /** What somebody tries who has taken the control plane over, and what the agent must answer to each. */
 
 import { sha256 } from "../../../agents/site/approvals/ed25519.ts";
+import { approve } from "../../../agents/site/testing/approved.ts";
 import type { Approval, ApprovedPlan, SigningKey } from "../../../shared/model/approval.ts";
-import { signApproval } from "../../../shared/model/approval.ts";
 import {
   type ApproverList,
   type ApproversChange,
@@ -49,19 +49,7 @@ export function planOf(workflow: Workflow, device: PlanDevice, params: Record<st
 }
 
 export const approval = (plan: Plan, person: string, key: SigningKey): Approval =>
-  signApproval(
-    {
-      v: 1,
-      kind: "turnup/approval",
-      plan: plan.id,
-      hash: planHash(plan, sha256),
-      site: plan.site,
-      person,
-      at: Date.now(),
-      expiresAt: Date.now() + HOUR,
-    },
-    key,
-  );
+  approve(plan, person, key, { at: Date.now(), expiresAt: Date.now() + HOUR });
 
 /** Step of a plan by its name. */
 export function stepNamed(plan: Plan, name: string): number {
